@@ -1,0 +1,301 @@
+/**
+ * Builds GGUF files, valid and broken ones, byte by byte and with no help from `src/gguf`, so that the
+ * reader is tested against a second opinion of the format. Everything is a pure function of its arguments.
+ */
+import { type FileHandle, open } from 'node:fs/promises'
+
+/** Value types of GGUF metadata; the index is the number in the file. */
+const VALUE_TYPES = [
+  'u8',
+  'i8',
+  'u16',
+  'i16',
+  'u32',
+  'i32',
+  'f32',
+  'bool',
+  'string',
+  'array',
+  'u64',
+  'i64',
+  'f64',
+] as const
+
+export type ValueType = (typeof VALUE_TYPES)[number]
+
+/** A metadata value with the type it is written as; the items of an array carry no type of their own. */
+export interface TypedValue {
+  readonly type: ValueType
+  readonly value: Plain
+}
+
+type Plain = number | bigint | boolean | string | Items
+
+interface Items {
+  readonly of: ValueType
+  readonly items: readonly Plain[]
+}
+
+/** A value of any type but an array: `value('u32', 7)`. */
+export function value(type: ValueType, plain: Plain): TypedValue {
+  return { type, value: plain }
+}
+
+/** The items of an array; alone it is an item of an array of arrays. */
+export function items(of: ValueType, list: readonly Plain[]): Items {
+  return { of, items: list }
+}
+
+/** A metadata array: `array('string', ['a', 'b'])`. */
+export function array(of: ValueType, list: readonly Plain[]): TypedValue {
+  return { type: 'array', value: items(of, list) }
+}
+
+/** Tensor types the tests use: number in the file, elements of a block, bytes of a block. */
+export const TENSOR_TYPES = {
+  f32: [0, 1, 4],
+  f16: [1, 1, 2],
+  q8_0: [8, 32, 34],
+  q4_k: [12, 256, 144],
+  i8: [24, 1, 1],
+} as const satisfies Record<string, readonly [id: number, elements: number, bytes: number]>
+
+export interface TensorSpec {
+  readonly name: string
+  /** Number of elements along each dimension, the fastest first. */
+  readonly dims: readonly (number | bigint)[]
+  /** One of {@link TENSOR_TYPES}, or a bare number to write an unknown type. Default: f32. */
+  readonly type?: keyof typeof TENSOR_TYPES | number
+  /** The tensor's bytes; by default as many as its type and dimensions need, filled by the spec's seed. */
+  readonly data?: Uint8Array
+  /** Written instead of the right offset. */
+  readonly offset?: number | bigint
+}
+
+export interface GgufSpec {
+  readonly magic?: string
+  readonly version?: number
+  readonly littleEndian?: boolean
+  readonly metadata?: Readonly<Record<string, TypedValue>> | readonly (readonly [string, TypedValue])[]
+  readonly tensors?: readonly TensorSpec[]
+  /** Lays the data out so; it is only written as `general.alignment` if the metadata says so. Default: 32. */
+  readonly alignment?: number
+  /** Written instead of the true numbers. */
+  readonly tensorCount?: number | bigint
+  readonly metadataCount?: number | bigint
+  /** Whether the last tensor is padded too, as llama.cpp's writers do. Default: true. */
+  readonly padEnd?: boolean
+  /** Seed of tensor bytes that are not given. Default: 1. */
+  readonly seed?: number
+}
+
+/** Appends numbers and strings in the byte order of one file. */
+export class ByteWriter {
+  readonly littleEndian: boolean
+  #buffer = Buffer.alloc(1024)
+  #view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset)
+  #length = 0
+
+  constructor(littleEndian = true) {
+    this.littleEndian = littleEndian
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was written so far; valid until the next write. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.#buffer.set(bytes, this.#reserve(bytes.length))
+    return this
+  }
+
+  zeros(count: number): this {
+    this.#reserve(count)
+    return this
+  }
+
+  string(text: string): this {
+    const bytes = Buffer.from(text)
+    return this.plain('u64', bytes.length).raw(bytes)
+  }
+
+  /** One value without its type. */
+  plain(type: ValueType, plain: Plain): this {
+    const le = this.littleEndian
+    if (type === 'string') return this.string(String(plain))
+    if (type === 'array') return this.#items(plain as Items)
+    if (type === 'u64') this.#view.setBigUint64(this.#reserve(8), BigInt(plain as number | bigint), le)
+    else if (type === 'i64') this.#view.setBigInt64(this.#reserve(8), BigInt(plain as number | bigint), le)
+    else this.#small(type, Number(plain), le)
+    return this
+  }
+
+  #small(type: Exclude<ValueType, 'string' | 'array' | 'u64' | 'i64'>, number: number, le: boolean): void {
+    const wide = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, f64: 8 }[type]
+    const at = this.#reserve(wide)
+    if (type === 'f32') this.#view.setFloat32(at, number, le)
+    else if (type === 'f64') this.#view.setFloat64(at, number, le)
+    else if (wide === 4) this.#view.setUint32(at, number, le)
+    else if (wide === 2) this.#view.setUint16(at, number, le)
+    else this.#view.setUint8(at, number)
+  }
+
+  #items({ of, items: list }: Items): this {
+    this.plain('u32', VALUE_TYPES.indexOf(of)).plain('u64', list.length)
+    for (const item of list) this.plain(of, item)
+    return this
+  }
+
+  /** Makes room for `count` zero bytes and gives where they begin. */
+  #reserve(count: number): number {
+    const at = this.#length
+    this.#length += count
+    if (this.#length > this.#buffer.length) {
+      const grown = Buffer.alloc(Math.max(this.#length, this.#buffer.length * 2))
+      grown.set(this.#buffer)
+      this.#buffer = grown
+      this.#view = new DataView(grown.buffer, grown.byteOffset)
+    }
+    return at
+  }
+}
+
+/** The bytes of a whole GGUF file. */
+export function buildGguf(spec: GgufSpec = {}): Buffer {
+  const { alignment = 32, tensors = [], padEnd = true } = spec
+  const writer = new ByteWriter(spec.littleEndian)
+  const data = writeHeader(writer, spec)
+  if (tensors.length === 0) return writer.bytes
+  writer.zeros(padding(writer.length, alignment))
+  for (const [index, bytes] of data.entries()) {
+    writer.raw(bytes)
+    if (padEnd || index < data.length - 1) writer.zeros(padding(bytes.length, alignment))
+  }
+  return writer.bytes
+}
+
+/** Writes all that stands before the data and gives each tensor's bytes. */
+function writeHeader(writer: ByteWriter, spec: GgufSpec): Uint8Array[] {
+  const { alignment = 32, tensors = [], seed = 1 } = spec
+  const metadata = isList(spec.metadata) ? spec.metadata : Object.entries(spec.metadata ?? {})
+  writer.raw(Buffer.from(spec.magic ?? 'GGUF', 'latin1')).plain('u32', spec.version ?? 3)
+  writer.plain('u64', spec.tensorCount ?? tensors.length).plain('u64', spec.metadataCount ?? metadata.length)
+  for (const [key, { type, value: plain }] of metadata) {
+    writer.string(key).plain('u32', VALUE_TYPES.indexOf(type)).plain(type, plain)
+  }
+  const random = new SeededBytes(seed)
+  let offset = 0
+  return tensors.map((tensor) => {
+    const data = tensor.data ?? random.next(tensorLength(tensor))
+    const { type = 'f32' } = tensor
+    writer.string(tensor.name).plain('u32', tensor.dims.length)
+    for (const dim of tensor.dims) writer.plain('u64', dim)
+    writer.plain('u32', typeof type === 'number' ? type : TENSOR_TYPES[type][0])
+    writer.plain('u64', tensor.offset ?? offset)
+    offset += data.length + padding(data.length, alignment)
+    return data
+  })
+}
+
+function isList(metadata: GgufSpec['metadata']): metadata is readonly (readonly [string, TypedValue])[] {
+  return Array.isArray(metadata)
+}
+
+function tensorLength({ dims, type = 'f32' }: TensorSpec): number {
+  if (typeof type === 'number') return 32
+  const [, blockElements, blockBytes] = TENSOR_TYPES[type]
+  const elements = dims.reduce((product: number, dim) => product * Number(dim), 1)
+  return (elements / blockElements) * blockBytes
+}
+
+function padding(length: number, alignment: number): number {
+  return (alignment - (length % alignment)) % alignment
+}
+
+/** An endless stream of bytes that only depends on the seed (xorshift32; it repeats after 16 GiB). */
+export class SeededBytes {
+  #state: number
+
+  constructor(seed: number) {
+    // Neighbouring seeds must give unlike streams, and a state of zero would stay zero for ever.
+    const mixed = Math.imul((seed ^ (seed >>> 16)) + 0x9e3779b9, 0x85ebca6b)
+    this.#state = (mixed ^ (mixed >>> 13)) >>> 0 || 1
+  }
+
+  /** The next 32 bits as an unsigned number. */
+  nextUint32(): number {
+    let x = this.#state
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    this.#state = x
+    return x >>> 0
+  }
+
+  /** The next `length` bytes, rounded up to whole 32-bit words of the stream; the same on every machine. */
+  next(length: number): Uint8Array {
+    const words = new Uint32Array(Math.ceil(length / 4))
+    let x = this.#state
+    for (let index = 0; index < words.length; index++) {
+      x ^= x << 13
+      x ^= x >>> 17
+      x ^= x << 5
+      words[index] = x
+    }
+    this.#state = x
+    return new Uint8Array(words.buffer, 0, length)
+  }
+}
+
+/** The shortest file {@link writeModel} can write (longer names need a little more). */
+export const SMALLEST_MODEL_BYTES = 256
+
+const WRITE_CHUNK_BYTES = 1024 * 1024
+
+/**
+ * Writes a valid GGUF file of exactly `bytes` bytes: a short header and one I8 tensor that reaches to
+ * the last byte, so that a copy that lacks even one byte is incomplete. Equal arguments give equal files,
+ * other seeds give other bytes in every piece. Never holds more than 1 MiB.
+ */
+export async function writeModel(
+  path: string,
+  { bytes, seed, name = `test model ${seed}` }: { bytes: number; seed: number; name?: string },
+): Promise<void> {
+  const header = modelHeader(bytes, name)
+  const file = await open(path, 'w')
+  try {
+    await writeAll(file, header)
+    const random = new SeededBytes(seed)
+    for (let left = bytes - header.length; left > 0; left -= WRITE_CHUNK_BYTES) {
+      await writeAll(file, random.next(Math.min(left, WRITE_CHUNK_BYTES)))
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** The header of a file of `bytes` bytes, padded to where the data begins. */
+function modelHeader(bytes: number, name: string): Buffer {
+  const metadata = { 'general.architecture': value('string', 'test'), 'general.name': value('string', name) }
+  const header = (length: number): Buffer => {
+    const tensors: TensorSpec[] = [{ name: 'data', dims: [length], type: 'i8', data: new Uint8Array() }]
+    return buildGguf({ metadata, tensors })
+  }
+  // The tensor's length is a fixed 8 bytes in the header, so the header's length does not depend on it.
+  const dataBytes = bytes - header(0).length
+  if (!Number.isSafeInteger(bytes) || dataBytes < 1) {
+    throw new RangeError(`a model needs at least ${SMALLEST_MODEL_BYTES} bytes (asked for ${bytes})`)
+  }
+  return header(dataBytes)
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await file.write(bytes, at)).bytesWritten
+  }
+}
