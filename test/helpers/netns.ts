@@ -1,0 +1,122 @@
+/**
+ * A small network for one test: hosts are network namespaces on one bridge, 10.77.0.0/24, with real
+ * addresses, because standard clients refuse to find anybody on loopback. The bridge lives in a namespace of
+ * its own, so nothing of this machine's interfaces or routes is touched.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { afterTest, atExit } from './after-test.ts'
+
+/** The last usable address, kept free: {@link addDeadEndRoute} sends there what has no business on the network. */
+const DEAD_END_HOST_NUMBER = 254
+const DEAD_END_MAC = '02:67:67:75:66:01'
+
+export interface Host {
+  readonly netns: string
+  /** Its (first) IPv4 address. */
+  readonly address: string
+  readonly addresses: readonly string[]
+}
+
+export interface TestNetwork {
+  /** Adds a host; `addresses` is for a crowd of nodes that share one namespace. */
+  host(name: string, options?: { readonly addresses?: number }): Host
+}
+
+/**
+ * The `skip` option of a test that needs root, `ip` and these programs: a reason at a desk, and an error
+ * where CI=true promises that everything is there.
+ */
+export function skipWithout(...programs: readonly string[]): string | false {
+  const lacking = ['ip', ...programs].filter((program) => !isInstalled(program))
+  if (process.getuid?.() !== 0) lacking.unshift('root (for network namespaces)')
+  if (lacking.length === 0) return false
+  const reason = `needs ${lacking.join(', ')}; .ci/run installs what is missing`
+  const { CI } = process.env
+  if (CI === 'true') throw new Error(reason)
+  return reason
+}
+
+let networksMade = 0
+
+/** A new network without hosts; it and all processes still in it are gone after the test. */
+export function testNetwork(t: TestContext): TestNetwork {
+  // Namespaces are named for the whole machine: the pid keeps two test runs apart.
+  const prefix = `gguf-${process.pid}-${++networksMade}-`
+  const switchNetns = `${prefix}switch`
+  const made: string[] = []
+  const remove = () => {
+    // First in, last out: the bridge goes when nothing is plugged into it any more.
+    for (const netns of made.splice(0).reverse()) removeNamespace(netns)
+  }
+  afterTest(t, remove)
+  afterTest(t, atExit(remove))
+
+  const addNamespace = (netns: string) => {
+    ip('netns', 'add', netns)
+    made.push(netns)
+    ip('-n', netns, 'link', 'set', 'lo', 'up')
+  }
+  addNamespace(switchNetns)
+  // No spanning tree, no multicast snooping: a plain switch that forwards from the first packet on.
+  ip('-n', switchNetns, 'link', 'add', 'bridge', 'type', 'bridge', 'mcast_snooping', '0')
+  ip('-n', switchNetns, 'link', 'set', 'bridge', 'up')
+
+  let ports = 0
+  let nextHostNumber = 1
+  return {
+    host(name, { addresses: count = 1 } = {}) {
+      if (nextHostNumber + count > DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
+      const netns = prefix + name
+      const port = `port${++ports}`
+      const addresses = Array.from({ length: count }, () => `10.77.0.${nextHostNumber++}`)
+      addNamespace(netns)
+      ip('link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', port, 'netns', switchNetns)
+      ip('-n', switchNetns, 'link', 'set', port, 'master', 'bridge', 'up')
+      for (const address of addresses) ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
+      ip('-n', netns, 'link', 'set', 'eth0', 'up')
+      return { netns, address: addresses[0]!, addresses }
+    },
+  }
+}
+
+/**
+ * Gives a host a default route to a neighbour that is not there, so that every packet it would send to the
+ * world leaves its interface, where a capture sees it, and ends there.
+ */
+export function addDeadEndRoute({ netns }: Host): void {
+  const router = `10.77.0.${DEAD_END_HOST_NUMBER}`
+  ip('-n', netns, 'neigh', 'add', router, 'lladdr', DEAD_END_MAC, 'dev', 'eth0', 'nud', 'permanent')
+  ip('-n', netns, 'route', 'add', 'default', 'via', router)
+}
+
+/** Ends what still runs in the namespace, which belongs to this test alone, and removes it. */
+function removeNamespace(netns: string): void {
+  const pids = spawnSync('ip', ['netns', 'pids', netns], { encoding: 'utf8' }).stdout ?? ''
+  for (const pid of pids.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // it ended by itself meanwhile
+    }
+  }
+  ip('netns', 'delete', netns)
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+function isInstalled(program: string): boolean {
+  const { PATH = '' } = process.env
+  return PATH.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
