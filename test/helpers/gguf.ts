@@ -110,7 +110,9 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#reserve(bytes.length))
+    // Making room may replace the buffer, so it must come first; so it must in the methods below.
+    const at = this.#reserve(bytes.length)
+    this.#buffer.set(bytes, at)
     return this
   }
 
@@ -129,16 +131,18 @@ export class ByteWriter {
     const le = this.littleEndian
     if (type === 'string') return this.string(String(plain))
     if (type === 'array') return this.#items(plain as Items)
-    if (type === 'u64') this.#view.setBigUint64(this.#reserve(8), BigInt(plain as number | bigint), le)
-    else if (type === 'i64') this.#view.setBigInt64(this.#reserve(8), BigInt(plain as number | bigint), le)
-    else this.#small(type, Number(plain), le)
+    this.#number(type, plain as number | bigint | boolean, le)
     return this
   }
 
-  #small(type: Exclude<ValueType, 'string' | 'array' | 'u64' | 'i64'>, number: number, le: boolean): void {
-    const wide = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, f64: 8 }[type]
+  #number(type: Exclude<ValueType, 'string' | 'array'>, plain: number | bigint | boolean, le: boolean): void {
+    const wide = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, u64: 8, i64: 8, f64: 8 }[
+      type
+    ]
     const at = this.#reserve(wide)
-    if (type === 'f32') this.#view.setFloat32(at, number, le)
+    const number = Number(plain)
+    if (type === 'u64' || type === 'i64') this.#view.setBigUint64(at, BigInt.asUintN(64, BigInt(plain)), le)
+    else if (type === 'f32') this.#view.setFloat32(at, number, le)
     else if (type === 'f64') this.#view.setFloat64(at, number, le)
     else if (wide === 4) this.#view.setUint32(at, number, le)
     else if (wide === 2) this.#view.setUint16(at, number, le)
@@ -297,5 +301,20 @@ function modelHeader(bytes: number, name: string): Buffer {
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     at += (await file.write(bytes, at)).bytesWritten
+  }
+}
+
+/** What the reader reads from: a file's bytes without a file, at most `perRead` of them at a time. */
+export function bytesSource(
+  bytes: Uint8Array,
+  { perRead = Number.POSITIVE_INFINITY, length = bytes.length }: { perRead?: number; length?: number } = {},
+): { length: number; read(target: Uint8Array, position: number): Promise<number> } {
+  return {
+    length,
+    read: async (target, position) => {
+      const part = bytes.subarray(position, position + Math.min(perRead, target.length))
+      target.set(part)
+      return part.length
+    },
   }
 }
