@@ -1,0 +1,54 @@
+/** Writes a small file so that a reader, or this machine after a power cut, finds the old one or the new one whole. */
+import { randomUUID } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { asDiskError, systemCode } from '../errors.ts'
+
+/** How the names of half-written files begin and end; whoever lists a folder skips them. */
+export const TEMPORARY_FILE: RegExp = /^\..*\.tmp$/
+
+/**
+ * Replaces `path` by `data`: a temporary file in the same folder, fsync, rename, fsync of the folder.
+ * @param options.mode permissions of a new file; 0o600 unless told.
+ * @throws DiskError naming `path`; the half-written file is removed
+ */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o600 }: { readonly mode?: number } = {},
+): Promise<void> {
+  const folder = dirname(path)
+  // Cut so that the longest name the file system holds still leaves room for the rest.
+  const temporary = join(folder, `.${basename(path).slice(0, 40)}.${randomUUID()}.tmp`)
+  try {
+    const file = await open(temporary, 'wx', mode)
+    try {
+      await file.writeFile(data)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(folder)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw asDiskError(error, path)
+  }
+}
+
+/** What cannot sync a folder: Windows cannot open one, and some network file systems refuse to sync one. */
+const CANNOT_SYNC_FOLDER = new Set(['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP', 'ENOSYS'])
+
+/** Makes the rename itself last; where the system has no way to do that, the rename stands as it is. */
+export async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (!CANNOT_SYNC_FOLDER.has(systemCode(error))) throw error
+  }
+}
