@@ -25,12 +25,25 @@ export interface TestNetwork {
   host(name: string, options?: { readonly addresses?: number }): Host
 }
 
+/** Something a test needs on the machine. */
+export interface Requirement {
+  readonly name: string
+  isThere(): boolean
+}
+
+/** A program in PATH. */
+export function program(name: string): Requirement {
+  return { name, isThere: () => isInPath(name) }
+}
+
 /**
- * The `skip` option of a test that needs root, `ip` and these programs: a reason at a desk, and an error
- * where CI=true promises that everything is there.
+ * The `skip` option of a test that needs root, `ip` and these: a reason at a desk, and an error where CI=true
+ * promises that everything is there.
  */
-export function skipWithout(...programs: readonly string[]): string | false {
-  const lacking = ['ip', ...programs].filter((program) => !isInstalled(program))
+export function skipWithout(...requirements: readonly Requirement[]): string | false {
+  const lacking = [program('ip'), ...requirements]
+    .filter((needed) => !needed.isThere())
+    .map(({ name }) => name)
   if (process.getuid?.() !== 0) lacking.unshift('root (for network namespaces)')
   if (lacking.length === 0) return false
   const reason = `needs ${lacking.join(', ')}; .ci/run installs what is missing`
@@ -109,11 +122,11 @@ function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
-function isInstalled(program: string): boolean {
+function isInPath(name: string): boolean {
   const { PATH = '' } = process.env
   return PATH.split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, program), constants.X_OK)
+      accessSync(join(folder, name), constants.X_OK)
       return true
     } catch {
       return false

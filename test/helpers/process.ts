@@ -78,6 +78,8 @@ export interface StartOptions {
   /** Added to the environment of the test. */
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Opens its standard input for `send`; otherwise it is empty. */
+  readonly input?: boolean
 }
 
 export interface WaitOptions<E> {
@@ -112,6 +114,8 @@ export interface RunningProcess<E extends AnyEvent = CliEvent> {
   /** SIGTERM, then SIGKILL if it does not end; safe to call again. */
   stop(): Promise<ExitStatus>
   kill(signal: NodeJS.Signals): void
+  /** Writes one line to its standard input. */
+  send(line: string): void
 }
 
 /** Runs `gguf-swarm` of this checkout with the Node that runs the tests. */
@@ -135,7 +139,7 @@ export function startProcess<E extends AnyEvent = CliEvent>(
   const child = spawn(argv[0]!, argv.slice(1), {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
   const title = [command, ...args].join(' ')
   if (child.pid === undefined) {
@@ -147,6 +151,8 @@ export function startProcess<E extends AnyEvent = CliEvent>(
   child.once('exit', forget)
 
   const { pid } = child
+  child.stdin.on('error', () => {}) // it has ended; whoever waits for it learns that from its exit
+  if (!options.input) child.stdin.end()
   const events: E[] = []
   let stdout = ''
   let stderr = ''
@@ -219,6 +225,10 @@ export function startProcess<E extends AnyEvent = CliEvent>(
     },
     kill: (signal) => {
       child.kill(signal)
+    },
+    send: (line) => {
+      if (!options.input) throw new Error(`${title} was started without input`)
+      child.stdin.write(`${line}\n`)
     },
   }
 

@@ -1,0 +1,38 @@
+/**
+ * What the interop tests ask of a standard BitTorrent client. Every adapter runs the client as its makers ship
+ * it: factory settings apart from ports, paths and the bootstrap of the DHT.
+ */
+import type { TestContext } from 'node:test'
+import type { Host, Requirement } from '../netns.ts'
+
+export interface ClientOptions {
+  /** `address:port` of the only DHT node the client is told about. */
+  readonly bootstrap: string
+  /** An empty folder of its own: settings, DHT state and downloads. */
+  readonly folder: string
+}
+
+/** What a person gives a client: a link or a file. */
+export type TorrentSource = { readonly magnet: string } | { readonly torrentFile: string }
+
+export interface TorrentClient {
+  /** Resolves with the path of the file when the client itself says that it is complete. */
+  download(source: TorrentSource, limits: { readonly timeoutMs: number }): Promise<string>
+  /** Seeds the file of `torrentFile` that lies in `folder`; resolves when the client has checked the whole of it. */
+  seed(torrentFile: string, folder: string): Promise<void>
+}
+
+export interface ClientKind {
+  readonly name: string
+  /** What must be installed for it. */
+  readonly requirements: readonly Requirement[]
+  /** Resolves when the client takes orders. */
+  start(t: TestContext, host: Host, options: ClientOptions): Promise<TorrentClient>
+}
+
+/** How long a client may take until it takes orders. */
+export const CLIENT_START_TIMEOUT_MS = 20_000
+/** How long a client may take to check a file of some 64 MB that it is to seed. */
+export const CLIENT_CHECK_TIMEOUT_MS = 30_000
+/** How often a client is asked how far it is: rarely enough to leave the processor to the transfer. */
+export const CLIENT_POLL_MS = 250

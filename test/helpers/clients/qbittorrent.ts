@@ -1,0 +1,122 @@
+/**
+ * qBittorrent, driven by its Web API.
+ *
+ * Before 5.0 no setting names the bootstrap of its DHT: the five public ones are built in, and none is reachable
+ * in a private network. It does join every node a .torrent names (BEP 5, `nodes`), and from then on finds
+ * magnets there too. So that is what its user does in a private fleet: open one .torrent of the fleet first. Here
+ * it is an introduction: one byte, never downloaded, whose `nodes` name the bootstrap.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { program } from '../netns.ts'
+import { startProcess } from '../process.ts'
+import { until } from '../until.ts'
+import {
+  CLIENT_CHECK_TIMEOUT_MS,
+  CLIENT_POLL_MS,
+  CLIENT_START_TIMEOUT_MS,
+  type ClientKind,
+  type TorrentSource,
+} from './client.ts'
+import { httpInside } from './http.ts'
+
+const WEB_PORT = 8080
+
+/** The two questions of a first start, answered: the legal notice, and no password from this machine. */
+const SETTINGS = `[LegalNotice]
+Accepted=true
+
+[Preferences]
+WebUI\\LocalHostAuth=false
+`
+
+interface TorrentStatus {
+  readonly name: string
+  readonly state: string
+  readonly progress: number
+  readonly content_path: string
+}
+
+/** The states of a torrent that has the whole file and has checked it. */
+const SEEDING = new Set(['uploading', 'stalledUP', 'forcedUP'])
+const FAILED = new Set(['error', 'missingFiles'])
+
+export const qbittorrent: ClientKind = {
+  name: 'qBittorrent',
+  requirements: [program('qbittorrent-nox')],
+
+  async start(t, host, { bootstrap, folder }) {
+    await mkdir(join(folder, 'qBittorrent', 'config'), { recursive: true })
+    await writeFile(join(folder, 'qBittorrent', 'config', 'qBittorrent.conf'), SETTINGS)
+    const args = [`--profile=${folder}`, `--webui-port=${WEB_PORT}`]
+    startProcess(t, 'qbittorrent-nox', args, { netns: host.netns, env: { HOME: folder } })
+    const http = await httpInside(t, host, WEB_PORT, folder)
+
+    async function call(path: string, form?: FormData): Promise<string> {
+      const encoded = form === undefined ? undefined : new Response(form)
+      const answer = await http(
+        `/api/v2/${path}`,
+        encoded && {
+          headers: { 'content-type': encoded.headers.get('content-type')! },
+          body: new Uint8Array(await encoded.arrayBuffer()),
+        },
+      )
+      if (answer.status !== 200 || answer.text === 'Fails.') {
+        throw new Error(`qBittorrent ${path}: ${answer.status} ${answer.text}`)
+      }
+      return answer.text
+    }
+
+    let added = 0
+    /** Gives the category it was added in: the API does not tell the infohash of what it adds. */
+    async function add(source: TorrentSource, options: Readonly<Record<string, string>>): Promise<string> {
+      const category = `test-${++added}`
+      const form = new FormData()
+      if ('magnet' in source) form.set('urls', source.magnet)
+      else form.set('torrents', new Blob([await readFile(source.torrentFile)]), 'a.torrent')
+      for (const [name, value] of Object.entries({ category, ...options })) form.set(name, value)
+      await call('torrents/add', form)
+      return category
+    }
+
+    /** Resolves with the path of the file when qBittorrent has the whole of it. */
+    async function whole(category: string, timeoutMs: number): Promise<string> {
+      const last = await until(
+        async () => {
+          const [torrent] = JSON.parse(await call(`torrents/info?category=${category}`)) as TorrentStatus[]
+          if (torrent === undefined) return undefined
+          return SEEDING.has(torrent.state) || FAILED.has(torrent.state) ? torrent : undefined
+        },
+        { timeoutMs, everyMs: CLIENT_POLL_MS, what: 'the whole file in qBittorrent' },
+      )
+      if (FAILED.has(last.state)) throw new Error(`qBittorrent: ${last.name} is in state ${last.state}`)
+      return last.content_path
+    }
+
+    await until(() => call('app/version'), {
+      timeoutMs: CLIENT_START_TIMEOUT_MS,
+      what: 'qBittorrent to answer',
+    })
+    const torrentFile = join(folder, 'introduction.torrent')
+    await writeFile(torrentFile, introduction(bootstrap))
+    await add({ torrentFile }, { savepath: folder, paused: 'true' })
+    return {
+      download: async (source, { timeoutMs }) => whole(await add(source, { savepath: folder }), timeoutMs),
+      async seed(torrentFile, seedFolder) {
+        await whole(await add({ torrentFile }, { savepath: seedFolder }), CLIENT_CHECK_TIMEOUT_MS)
+      },
+    }
+  },
+}
+
+/** The smallest .torrent whose `nodes` key names `bootstrap` ('address:port'). */
+function introduction(bootstrap: string): Buffer {
+  const [address, port] = bootstrap.split(':') as [string, string]
+  const pieces = createHash('sha1').update('\n').digest()
+  return Buffer.concat([
+    Buffer.from(`d4:infod6:lengthi1e4:name12:introduction12:piece lengthi16384e6:pieces20:`),
+    pieces,
+    Buffer.from(`e5:nodesll${address.length}:${address}i${port}eeee`),
+  ])
+}

@@ -1,0 +1,107 @@
+/**
+ * Transmission 3, driven by its RPC. Its DHT trusts nothing before it knows about ten good nodes: give the
+ * network a crowd, and it one or two minutes.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { program } from '../netns.ts'
+import { startProcess } from '../process.ts'
+import { until } from '../until.ts'
+import {
+  CLIENT_CHECK_TIMEOUT_MS,
+  CLIENT_POLL_MS,
+  CLIENT_START_TIMEOUT_MS,
+  type ClientKind,
+  type TorrentSource,
+} from './client.ts'
+import { httpInside } from './http.ts'
+
+const RPC_PORT = 9091
+/** TR_STATUS_SEED of libtransmission/transmission.h. */
+const STATUS_SEED = 6
+const SESSION_HEADER = 'x-transmission-session-id'
+
+interface TorrentStatus {
+  readonly name: string
+  readonly status: number
+  readonly downloadDir: string
+  readonly errorString: string
+  readonly metadataPercentComplete: number
+  readonly leftUntilDone: number
+}
+
+export const transmission: ClientKind = {
+  name: 'Transmission',
+  requirements: [program('transmission-daemon')],
+
+  async start(t, host, { bootstrap, folder }) {
+    // The one place where Transmission looks for a DHT of one's own: "address port" a line.
+    await writeFile(join(folder, 'dht.bootstrap'), `${bootstrap.replace(':', ' ')}\n`)
+    const args = ['--foreground', '--log-info', '--config-dir', folder, '--download-dir', folder]
+    startProcess(t, 'transmission-daemon', args, { netns: host.netns, env: { HOME: folder } })
+    const http = await httpInside(t, host, RPC_PORT, folder)
+
+    let session = ''
+    async function call<T>(method: string, parameters: object): Promise<T> {
+      const body = JSON.stringify({ method, arguments: parameters })
+      const post = () => http('/transmission/rpc', { body, headers: { [SESSION_HEADER]: session } })
+      let answer = await post()
+      if (answer.status === 409) {
+        // Its guard against forged requests: the first answer names the session to speak in.
+        session = String(answer.headers[SESSION_HEADER])
+        answer = await post()
+      }
+      const { result, arguments: values } = JSON.parse(answer.text)
+      if (result !== 'success') throw new Error(`Transmission ${method}: ${result}`)
+      return values
+    }
+
+    async function add(source: TorrentSource, downloadFolder: string): Promise<number> {
+      const what =
+        'magnet' in source
+          ? { filename: source.magnet }
+          : { metainfo: (await readFile(source.torrentFile)).toString('base64') }
+      const parameters = { ...what, 'download-dir': downloadFolder }
+      const answer = await call<{ 'torrent-added': { id: number } }>('torrent-add', parameters)
+      return answer['torrent-added'].id
+    }
+
+    async function statusOf(id: number): Promise<TorrentStatus> {
+      const fields = [
+        'name',
+        'status',
+        'downloadDir',
+        'errorString',
+        'metadataPercentComplete',
+        'leftUntilDone',
+      ]
+      const answer = await call<{ torrents: TorrentStatus[] }>('torrent-get', { ids: [id], fields })
+      return answer.torrents[0]!
+    }
+
+    /** Resolves with the path of the file when Transmission has the whole of it. */
+    async function whole(id: number, timeoutMs: number): Promise<string> {
+      const last = await until(
+        async () => {
+          const status = await statusOf(id)
+          const hasAll = status.metadataPercentComplete === 1 && status.leftUntilDone === 0
+          return (hasAll && status.status === STATUS_SEED) || status.errorString ? status : undefined
+        },
+        { timeoutMs, everyMs: CLIENT_POLL_MS, what: 'the whole file in Transmission' },
+      )
+      if (last.errorString) throw new Error(`Transmission: ${last.errorString}`)
+      return join(last.downloadDir, last.name)
+    }
+
+    await until(() => call('session-get', {}), {
+      timeoutMs: CLIENT_START_TIMEOUT_MS,
+      what: 'Transmission to answer',
+    })
+    return {
+      download: async (source, { timeoutMs }) => whole(await add(source, folder), timeoutMs),
+      async seed(torrentFile, seedFolder) {
+        await whole(await add({ torrentFile }, seedFolder), CLIENT_CHECK_TIMEOUT_MS)
+      },
+    }
+  },
+}
