@@ -65,8 +65,8 @@ const MAX_ARRAYS = 65_536
 const MIN_STRING_BYTES = 8
 const MIN_ARRAY_BYTES = 12
 
-/** The least a metadata entry takes: an empty key, its type, and one byte. */
-export const MIN_ENTRY_BYTES = MIN_STRING_BYTES + 4 + 1
+/** The least a metadata entry takes: a key of one byte, its type, and a value of one byte. */
+export const MIN_ENTRY_BYTES = MIN_STRING_BYTES + 1 + 4 + 1
 
 const SCALAR_BYTES: Readonly<Record<ScalarType, number>> = {
   u8: 1,
@@ -112,6 +112,8 @@ export async function readMetadata(window: HeaderWindow, count: number): Promise
     if (budget.keyBytes < 0) {
       throw overLimit(`its metadata keys take more than ${grouped(MAX_ALL_KEYS_BYTES)} bytes`)
     }
+    if (byteLength === 0)
+      throw new HeaderRejected('malformed', 'has an empty metadata key; download it again')
     if (entries.has(key)) {
       throw new HeaderRejected('malformed', `has the metadata key ${quoted(key)} twice; download it again`)
     }
