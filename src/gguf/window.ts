@@ -1,5 +1,5 @@
 /**
- * A forward-only view of a file's header through a window of at most 1 MiB. Bytes that are only skipped are
+ * A forward-only view of a file's header through a window of at most 256 KiB. Bytes that are only skipped are
  * never read, and each refill is an awaited read, so a header of many megabytes costs little memory and does
  * not hold up the event loop.
  */
@@ -13,8 +13,8 @@ export interface ByteSource {
   read(target: Uint8Array, position: number): Promise<number>
 }
 
-/** Big enough that a 16 MB vocabulary takes 16 reads, small enough to hold many windows at once. */
-const WINDOW_BYTES = 1024 * 1024
+/** Big enough that a 16 MB vocabulary takes some 60 reads, small enough that working one off blocks nobody. */
+const WINDOW_BYTES = 256 * 1024
 
 /** Eight times the largest header seen (a 262,144 token vocabulary, 15.8 MB). */
 export const MAX_HEADER_BYTES = 128 * 1024 * 1024
