@@ -56,6 +56,16 @@ export function scanDictionary(bytes: Uint8Array): ReadonlyMap<string, Span> {
   return spans
 }
 
+/**
+ * Where the bencoded dictionary at the front of `bytes` ends; what follows it is not looked at, as extension
+ * messages carry data there (BEP 9).
+ * @throws BencodeError
+ */
+export function dictionaryEnd(bytes: Uint8Array): number {
+  if (bytes[0] !== DICTIONARY) throw new BencodeError('not a bencoded dictionary', 0)
+  return skipValue(bytes, 0, 1)
+}
+
 /** Gives the index after the value that starts at `at`. */
 function skipValue(bytes: Uint8Array, at: number, depth: number): number {
   if (depth > MAX_DEPTH) throw new BencodeError(`nested deeper than ${MAX_DEPTH}`, at)

@@ -1,0 +1,169 @@
+/** `gguf-swarm seed [dir]`: flags to a host, its events to JSON or to the log lines of the report. */
+import type { Argv } from 'yargs'
+import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
+import { type SwarmError, UsageError } from '../errors.ts'
+import type { SeedEvent } from '../fleet/events.ts'
+import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
+import { createLog, type Log } from '../log.ts'
+import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
+import type { ArgumentsOf } from './define.ts'
+import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+
+const OPTIONS = {
+  ...LISTEN_OPTIONS,
+  ...DHT_OPTIONS,
+  'state-dir': {
+    type: 'string',
+    default: DEFAULTS.stateDir,
+    requiresArg: true,
+    describe: 'folder for identity and records',
+  },
+  'torrents-dir': {
+    type: 'string',
+    default: DEFAULTS.torrentsDir,
+    requiresArg: true,
+    describe: 'folder for .torrent files',
+  },
+  'upload-limit': { type: 'string', requiresArg: true, describe: 'bytes a second over all peers, like 10M' },
+  'max-conns': {
+    type: 'number',
+    default: DEFAULTS.maxConns,
+    requiresArg: true,
+    describe: 'connections at once',
+  },
+  advertise: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe: 'HOST:PORT others reach this host at; added to magnets (x.pe)',
+  },
+  ...JSON_OPTION,
+} as const
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .options(OPTIONS)
+    .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
+    .example('$0 seed ~/models --bootstrap 10.0.0.1:51820', 'in the private DHT of that bootstrap node')
+
+type SeedArguments = ArgumentsOf<typeof builder>
+
+async function runSeed(args: SeedArguments, context: CommandContext): Promise<void> {
+  const options = seederOptions(args)
+  const log = createLog(context.err)
+  const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
+  const listener = args.json ? jsonListener(context, log) : logListener(context, log)
+  const told: SeederListener = {
+    ...listener,
+    onIsolated: (isolated) => tellIsolated(isolated, options, log),
+    onFailed: fail,
+  }
+  await using _seeder = await Seeder.start(options, told, log)
+  await untilStopped(context.signal, failed)
+}
+
+function seederOptions(args: SeedArguments): SeederOptions {
+  if (!Number.isInteger(args.maxConns) || args.maxConns < 1) {
+    throw new UsageError('bad-max-conns', '--max-conns: give a number of connections from 1 up')
+  }
+  return {
+    folder: args.dir,
+    stateDir: args.stateDir,
+    torrentsDir: args.torrentsDir,
+    bind: args.bind,
+    port: args.port === undefined ? null : parsePortOption(args.port, '--port'),
+    dhtPort: args.dhtPort === undefined ? null : parsePortOption(args.dhtPort, '--dht-port'),
+    dht: dhtChoice(args.bootstrap, args.public),
+    advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
+    uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
+    maxConns: args.maxConns,
+  }
+}
+
+function tellIsolated(isolated: boolean, { dht }: SeederOptions, log: Log): void {
+  if (!isolated) return log.info('[DHT] ✓ A DHT node answers; announcing now')
+  const asked = dht.kind === 'public' ? 'the public routers' : dht.bootstrap.map(formatPeerAddress).join(', ')
+  log.warn(
+    `[DHT] No DHT node answers at ${asked}: nobody can find this host yet. It keeps serving and keeps trying. ` +
+      'Start a bootstrap node with `gguf-swarm bootstrap`, name another with --bootstrap HOST:PORT, or use --public.',
+  )
+}
+
+type EventListener = Omit<SeederListener, 'onFailed' | 'onIsolated'>
+
+function jsonListener(context: CommandContext, log: Log): EventListener {
+  const write = jsonWriter(context.out)
+  return {
+    onEvent: (event) => {
+      write(event)
+      if (event.event === 'error') log.warn(event.message)
+    },
+  }
+}
+
+/** The log lines of the old report, each printed only after what it says is true. */
+function logListener(context: CommandContext, log: Log): EventListener {
+  const names = new Map<string, string>()
+  const registered = new Set<string>()
+  const onEvent = (event: SeedEvent): void => {
+    switch (event.event) {
+      case 'listening':
+        return log.info(
+          `[HOST] Listening: BitTorrent TCP ${event.port}, DHT UDP ${event.dhtPort} (host id: ${event.hostId})`,
+        )
+      case 'hashing':
+        return log.info(`[TORRENT] Hashing: ${event.file} (${event.length} bytes)`)
+      case 'seeding':
+        names.set(event.infoHash, event.file)
+        log.info(`[TORRENT] ✓ Seeding primary shard: ${event.file} (hash: ${event.infoHash})`)
+        return context.out(`${event.magnet}\n`)
+      case 'announced':
+        return tellRegistered(event.infoHash, names, registered, log)
+      case 'rejected':
+        return log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
+      case 'waiting':
+        return log.info(`[TORRENT] Waiting for ${event.file}: ${event.reason}`)
+      case 'withdrawn':
+        names.delete(event.infoHash)
+        registered.delete(event.infoHash)
+        return log.warn(`[TORRENT] Withdrawn: ${event.file} (hash: ${event.infoHash}): ${event.reason}`)
+      case 'error':
+        return log.warn(`[HOST] ${event.message}`)
+    }
+  }
+  return {
+    onEvent,
+    onRouting: (nodeId) => log.info(`[DHT] Routing updated: ${nodeId}`),
+    onRegistering: (count) =>
+      log.info(`[TORRENT] Registering ${count} torrent file(s) in DHT for auto-propagation...`),
+    onScanned: ({ files, seeding }) => {
+      if (files > 0) log.info(`[TORRENT] Primary shards (0-${files - 1}): ${seeding}/${files} seeded`)
+      log.info(`[TORRENT] Total files available for seeding: ${seeding}`)
+    },
+  }
+}
+
+function tellRegistered(
+  infoHash: string,
+  names: ReadonlyMap<string, string>,
+  registered: Set<string>,
+  log: Log,
+): void {
+  const name = names.get(infoHash)
+  if (name === undefined || registered.has(infoHash)) return // a re-announce is no news
+  registered.add(infoHash)
+  log.info(`[TORRENT] ✓ Registered torrent file in DHT: ${name} (hash: ${infoHash})`)
+  if (registered.size === names.size) {
+    log.info('[TORRENT] ✓ All torrent files registered in DHT - auto-propagation enabled')
+  }
+}
+
+/** The `seed` command. */
+export const seedCommand = {
+  command: 'seed [dir]',
+  describe: 'Seed every whole GGUF file of a folder, and those that show up later',
+  builder,
+  run: runSeed,
+}

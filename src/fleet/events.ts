@@ -1,0 +1,63 @@
+/**
+ * What processes tell the outside, one plain object an event: the contract of `--json`. Every line printed
+ * also has `event` and `time`; lengths are bytes, rates bytes a second, infohashes 40 hex digits.
+ */
+import type { InfoHash } from '../metainfo/info-hash.ts'
+
+/** Events of a host. */
+export type SeedEvent =
+  | { readonly event: 'listening'; readonly port: number; readonly dhtPort: number; readonly hostId: string }
+  | { readonly event: 'hashing'; readonly file: string; readonly length: number }
+  | {
+      readonly event: 'seeding'
+      readonly file: string
+      readonly infoHash: InfoHash
+      readonly magnet: string
+      readonly length: number
+      readonly pieceLength: number
+      readonly sha256: string
+      readonly torrentFile: string
+    }
+  | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }
+  | { readonly event: 'rejected'; readonly file: string; readonly code: string; readonly reason: string }
+  | { readonly event: 'waiting'; readonly file: string; readonly reason: string }
+  | {
+      readonly event: 'withdrawn'
+      readonly file: string
+      readonly infoHash: InfoHash
+      readonly reason: string
+    }
+  | ErrorEvent
+
+/** Events of a download. */
+export type GetEvent =
+  | {
+      readonly event: 'metadata'
+      readonly infoHash: InfoHash
+      readonly name: string
+      readonly length: number
+      readonly pieceLength: number
+    }
+  | {
+      readonly event: 'progress'
+      readonly infoHash: InfoHash
+      readonly verifiedBytes: number
+      readonly length: number
+      readonly downloadBytesPerSecond: number
+      readonly peers: number
+    }
+  | {
+      readonly event: 'done'
+      readonly infoHash: InfoHash
+      readonly path: string
+      readonly length: number
+      readonly sha256: string
+    }
+  | ErrorEvent
+
+/** Something went wrong; `code` is stable, `message` names the file or hash and says what to do. */
+export interface ErrorEvent {
+  readonly event: 'error'
+  readonly code: string
+  readonly message: string
+}

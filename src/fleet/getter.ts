@@ -1,0 +1,361 @@
+/**
+ * One download from infohash to a verified file: metadata, pieces, a check of the whole, its final name.
+ */
+import { mkdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { asDiskError, InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
+import { inspectGguf } from '../gguf/inspect.ts'
+import type { HashedFile, HashPool } from '../library/hash-pool.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { type Metainfo, metainfoFromInfo } from '../metainfo/metainfo.ts'
+import type { TorrentId } from '../metainfo/parse.ts'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { DownloadRequest } from '../swarm/client.ts'
+import { type DownloadStoreSettings, hasPiece, type PartialFile, setPiece } from '../swarm/download-store.ts'
+import type { GetEvent } from './events.ts'
+import type { Network } from './network.ts'
+import { Partial } from './partial.ts'
+import { type Stall, StallWatch } from './stall.ts'
+
+/** How often progress is reported; a terminal redraws on its own clock. */
+const PROGRESS_MS = 500
+/** A file whose pieces all matched and whose content does not is fetched again in part, so often. */
+const MAX_REPAIRS = 2
+
+/** Complete settings of one download. */
+export interface GetOptions {
+  readonly id: TorrentId
+  readonly out: string
+  /** Peers to try besides those the DHT names. */
+  readonly peers: readonly PeerAddress[]
+  /** Give up after so long without a single new byte; null waits for ever. */
+  readonly timeoutMs: number | null
+}
+
+/** What a download tells while it runs. */
+export interface GetListener {
+  readonly onEvent: (event: GetEvent) => void
+  /** The state of affairs, with the reason when nothing moves; about twice a second. */
+  readonly onState?: (state: GetState) => void
+}
+
+/** One moment of a download, for display. */
+export interface GetState {
+  readonly infoHash: InfoHash
+  readonly name: string | null
+  readonly verifiedBytes: number
+  readonly length: number | null
+  readonly downloadBytesPerSecond: number
+  readonly peers: number
+  readonly phase: 'metadata' | 'downloading' | 'verifying'
+  readonly stall: Stall | null
+}
+
+/** A whole file under its final name. */
+interface Present {
+  readonly path: string
+  readonly hashed: HashedFile
+}
+
+/** A verified file. */
+export interface GetResult extends Present {
+  readonly metainfo: Metainfo
+}
+
+interface Downloaded {
+  readonly metainfo: Metainfo
+  /** The file, when it stood there already. */
+  readonly present: Present | null
+}
+
+/** Runs one download to its end. */
+export class Getter {
+  readonly #network: Network
+  readonly #pool: HashPool
+  readonly #options: GetOptions
+  readonly #listener: GetListener
+  readonly #stall: StallWatch
+  #metainfo: Metainfo | undefined
+  #phase: GetState['phase'] = 'metadata'
+  #looksLikeGguf = false
+
+  constructor(network: Network, pool: HashPool, options: GetOptions, listener: GetListener) {
+    this.#network = network
+    this.#pool = pool
+    this.#options = options
+    this.#listener = listener
+    this.#stall = new StallWatch(options.timeoutMs)
+  }
+
+  /** A peer of this torrent was heard of by the network. */
+  heardOf(peer: PeerAddress): void {
+    this.#stall.heardOf(peer)
+  }
+
+  /**
+   * Fetches, verifies and names the file; an equal one that stands there already is the result at once.
+   * @throws {NotFoundError} nobody has it; {@link InvalidDataError} what arrived or stood there is wrong;
+   *   {@link DiskError}; {@link UsageError} for metadata that cannot be fetched safely; the signal's reason
+   */
+  async run(signal: AbortSignal): Promise<GetResult> {
+    const { id } = this.#options
+    const out = resolve(this.#options.out)
+    await mkdir(out, { recursive: true }).catch((error: unknown) => {
+      throw asDiskError(error, out)
+    })
+    const partial = await Partial.open(out, id.infoHash)
+    try {
+      return await this.#fetch(partial, out, signal)
+    } finally {
+      await this.#network.remove(id.infoHash)
+      await partial.release()
+    }
+  }
+
+  async #fetch(partial: Partial, out: string, signal: AbortSignal): Promise<GetResult> {
+    const { id } = this.#options
+    const known = id.kind === 'metainfo' ? id.metainfo : await partial.metainfo(id.infoHash)
+    if (known !== undefined) this.#accept(known)
+    for (let repairs = 0; repairs <= MAX_REPAIRS; repairs++) {
+      const { metainfo, present } = await this.#download(partial, out, signal)
+      if (present !== null) {
+        await partial.discard()
+        return this.#done(metainfo, present)
+      }
+      this.#phase = 'verifying'
+      this.#report()
+      const hashed = await this.#hash(partial.path, metainfo, signal)
+      if (hashed === null || !(await this.#isWhole(partial, metainfo, hashed))) continue
+      await this.#requireGguf(partial, metainfo)
+      const path = join(out, metainfo.name)
+      await partial.publish(path)
+      return this.#done(metainfo, { path, hashed })
+    }
+    throw new InvalidDataError(
+      'corrupt',
+      `${this.#label()}: what was written to ${out} does not read back as it was received; check the disk and memory of this machine, then run this again`,
+    )
+  }
+
+  /**
+   * Runs the torrent until every piece was received, checked and flushed; or until it turns out that an
+   * equal file stands at the target.
+   */
+  async #download(partial: Partial, out: string, signal: AbortSignal): Promise<Downloaded> {
+    const { promise: outcome, resolve: finish, reject: fail } = Promise.withResolvers<Present | null>()
+    const { promise: opened, resolve: open } = Promise.withResolvers<PartialFile>()
+    let file: PartialFile | undefined
+    const begin = async (metainfo: Metainfo): Promise<boolean> => {
+      const present = await this.#present(metainfo, out, signal)
+      if (present !== null) {
+        finish(present)
+        return false
+      }
+      const note = await partial.note(metainfo)
+      await partial.saveMetainfo(metainfo)
+      file = await partial.openData(metainfo, note)
+      open(file)
+      return true
+    }
+    const failed = (error: unknown): void => fail(asDiskError(error, partial.path))
+    const abort = (): void => fail(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const watch = setInterval(() => void this.#watch(partial).catch(fail), PROGRESS_MS)
+    try {
+      signal.throwIfAborted()
+      const known = this.#metainfo
+      if (known === undefined || (await begin(known))) {
+        this.#start(
+          known && file && { torrentFile: known.torrentFile, bitfield: await this.#trusted(file, known) },
+          { partial: opened, onFailed: failed },
+          { finish, fail, begin, failed },
+        )
+      }
+      const present = await outcome
+      this.#report()
+      return { metainfo: this.#metainfo!, present }
+    } finally {
+      clearInterval(watch)
+      signal.removeEventListener('abort', abort)
+      await this.#network.remove(this.#options.id.infoHash) // closes the store: data flushed, note written
+      await file?.handle.close()
+    }
+  }
+
+  #start(
+    known: DownloadRequest['known'],
+    store: DownloadStoreSettings,
+    on: {
+      finish: (present: null) => void
+      fail: (error: unknown) => void
+      begin: (metainfo: Metainfo) => Promise<unknown>
+      failed: (error: unknown) => void
+    },
+  ): void {
+    const { id, peers } = this.#options
+    const torrent = this.#network.download({
+      infoHash: id.infoHash,
+      ...(known === undefined ? {} : { known }),
+      store,
+      onMetadata: (info) => {
+        if (this.#metainfo !== undefined) return
+        try {
+          const metainfo = metainfoFromInfo(info)
+          this.#accept(metainfo)
+          on.begin(metainfo).catch(on.fail)
+        } catch (error) {
+          on.fail(error)
+          throw error
+        }
+      },
+      onDone: () => on.finish(null),
+      onFailed: on.failed,
+    })
+    for (const peer of [...peers, ...id.peers]) {
+      this.#stall.heardOf(peer)
+      torrent.dial(peer)
+    }
+  }
+
+  #accept(metainfo: Metainfo): void {
+    this.#metainfo = metainfo
+    this.#phase = 'downloading'
+    const { infoHash, name, length, pieceLength } = metainfo
+    this.#listener.onEvent({ event: 'metadata', infoHash, name, length, pieceLength })
+  }
+
+  /** Pieces that count at once: the flushed ones, and those of the others whose hash is right. */
+  async #trusted({ handle, note }: PartialFile, metainfo: Metainfo): Promise<Uint8Array> {
+    const bitfield = note.synced.slice()
+    const { pieces, pieceLength, length } = metainfo
+    for (let index = 0; index * pieceLength < length; index++) {
+      if (hasPiece(bitfield, index) || !hasPiece(note.written, index)) continue
+      const piece = new Uint8Array(Math.min(pieceLength, length - index * pieceLength))
+      const { bytesRead } = await handle.read(piece, 0, piece.length, index * pieceLength)
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece))
+      if (
+        bytesRead === piece.length &&
+        Buffer.compare(digest, pieces.subarray(index * 20, index * 20 + 20)) === 0
+      ) {
+        setPiece(bitfield, index)
+      }
+    }
+    return bitfield
+  }
+
+  /** Progress, the reason when there is none, the time limit, and an early look at what arrives. */
+  async #watch(partial: Partial): Promise<void> {
+    this.#report()
+    const { id } = this.#options
+    const torrent = this.#network.torrent(id.infoHash)
+    const stats = torrent?.stats()
+    if (stats === undefined) return
+    const stall = this.#stall.observe(stats, this.#network, this.#metainfo !== undefined)
+    if (stall?.expired)
+      throw new NotFoundError('not-found', `${this.#label()}: ${stall.reason}; ${stall.advice}`)
+    if (!this.#looksLikeGguf && stats.prefixBytes > 0 && this.#metainfo !== undefined) {
+      const verdict = await inspectGguf(partial.path, { length: stats.prefixBytes })
+      if (verdict.kind === 'invalid') await this.#refuseContent(partial, this.#metainfo, verdict.reason)
+      this.#looksLikeGguf = true
+    }
+  }
+
+  #report(): void {
+    const { infoHash } = this.#options.id
+    const stats = this.#network.torrent(infoHash)?.stats()
+    const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0 } = stats ?? {}
+    const length = this.#metainfo?.length ?? null
+    const stall = stats === undefined ? null : this.#stall.current(this.#network)
+    const name =
+      this.#metainfo?.name ?? (this.#options.id.kind === 'magnet' ? (this.#options.id.name ?? null) : null)
+    const phase = this.#phase
+    this.#listener.onState?.({
+      infoHash,
+      name,
+      verifiedBytes,
+      length,
+      downloadBytesPerSecond,
+      peers,
+      phase,
+      stall,
+    })
+    if (phase !== 'downloading' || length === null) return
+    this.#listener.onEvent({
+      event: 'progress',
+      infoHash,
+      verifiedBytes,
+      length,
+      downloadBytesPerSecond,
+      peers,
+    })
+  }
+
+  /** An equal file under the final name is the result; a different one is never touched. */
+  async #present(metainfo: Metainfo, out: string, signal: AbortSignal): Promise<Present | null> {
+    const path = join(out, metainfo.name)
+    const stats = await stat(path).catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return null
+      throw error
+    })
+    if (stats === null) return null
+    if (stats.isFile() && stats.size === metainfo.length) {
+      this.#phase = 'verifying'
+      const hashed = await this.#hash(path, metainfo, signal)
+      if (hashed !== null && Buffer.compare(hashed.pieces, metainfo.pieces) === 0) return { path, hashed }
+    }
+    throw new InvalidDataError(
+      'occupied',
+      `${path} exists and is not this shard (${metainfo.infoHash}); move it away or choose another --out`,
+    )
+  }
+
+  async #hash(
+    path: string,
+    { name, pieceLength }: Metainfo,
+    signal: AbortSignal,
+  ): Promise<HashedFile | null> {
+    const result = await this.#pool.hash({ path, name, pieceLength }, { signal })
+    return result.kind === 'hashed' ? result : null
+  }
+
+  /** True when the whole file is right; else the wrong pieces are struck from the note. */
+  async #isWhole(partial: Partial, metainfo: Metainfo, { pieces }: HashedFile): Promise<boolean> {
+    if (Buffer.compare(pieces, metainfo.pieces) === 0) return true
+    const good = new Uint8Array(Math.ceil(metainfo.pieces.length / 20 / 8))
+    for (let index = 0; index * 20 < metainfo.pieces.length; index++) {
+      const [is, shall] = [pieces, metainfo.pieces].map((all) => all.subarray(index * 20, index * 20 + 20))
+      if (Buffer.compare(is!, shall!) === 0) setPiece(good, index)
+    }
+    const file = await partial.openData(metainfo, { synced: good, written: good })
+    await file.saveNote({ synced: good, written: good })
+    await file.handle.close()
+    return false
+  }
+
+  async #requireGguf(partial: Partial, metainfo: Metainfo): Promise<void> {
+    const verdict = await inspectGguf(partial.path)
+    if (verdict.kind === 'invalid' || verdict.kind === 'incomplete') {
+      await this.#refuseContent(partial, metainfo, verdict.reason)
+    }
+  }
+
+  async #refuseContent(partial: Partial, { name, infoHash }: Metainfo, reason: string): Promise<never> {
+    await this.#network.remove(infoHash)
+    await partial.discard()
+    throw new InvalidDataError(
+      'not-gguf',
+      `${name} (${infoHash}) is not a whole GGUF file: ${reason}. It arrived as it was published; ask whoever published it`,
+    )
+  }
+
+  #done(metainfo: Metainfo, { path, hashed }: Present): GetResult {
+    const { infoHash, length } = metainfo
+    this.#listener.onEvent({ event: 'done', infoHash, path, length, sha256: hashed.sha256 })
+    return { metainfo, path, hashed }
+  }
+
+  #label(): string {
+    const { id } = this.#options
+    return this.#metainfo === undefined ? id.infoHash : `${this.#metainfo.name} (${id.infoHash})`
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * One process's place in the swarm: engine, DHT node and announce schedule, wired together. Peers found by
+ * lookups, and peers that announce themselves to our node, are dialled by the torrent they belong to:
+ * a client that tries uTP first (Transmission) would otherwise never reach us.
+ */
+import { isIPv4 } from 'node:net'
+import { PUBLIC_BOOTSTRAP, STORED_PEER_MAX_AGE_MS } from '../config.ts'
+import { FailedError } from '../errors.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { addressTowards } from '../swarm/address.ts'
+import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
+import { type DownloadRequest, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
+import { DhtNode } from '../swarm/dht.ts'
+import type { ServedFile } from '../swarm/in-place-store.ts'
+
+/** Which DHT: a private one joins the named bootstraps and nothing else. */
+export type DhtChoice =
+  | { readonly kind: 'private'; readonly bootstrap: readonly PeerAddress[] }
+  | { readonly kind: 'public' }
+
+/** Complete settings. Ports of 0 pick free ones. */
+export interface NetworkOptions {
+  readonly bind: string
+  readonly port: PortChoice
+  readonly dhtPort: PortChoice
+  readonly dht: DhtChoice
+  readonly uploadLimit: number | null
+  readonly maxConns: number
+  /** Addresses others are to use for us; the first also stands in our own DHT node. */
+  readonly advertise: readonly PeerAddress[]
+  readonly nodeId: string
+  /** Nodes of the last run, asked besides the bootstraps. */
+  readonly savedNodes: readonly PeerAddress[]
+  /** BEP 43: a process that comes and goes must not stand in others' routing tables. */
+  readonly readOnly: boolean
+  readonly identity: string
+}
+
+/** A port asked for must be had; one that is only preferred (it was used last time) may be another. */
+export interface PortChoice {
+  readonly port: number
+  readonly required: boolean
+}
+
+/** What the owner hears. */
+export interface NetworkListener extends AnnouncerListener {
+  onNode?(nodeId: string): void
+  /** A peer of one of our torrents was heard of. */
+  onPeer?(infoHash: InfoHash, peer: PeerAddress): void
+  onFailed?(error: FailedError): void
+}
+
+/** The nodes a choice of DHT starts from. */
+export function bootstrapsOf(dht: DhtChoice): readonly PeerAddress[] {
+  return dht.kind === 'public' ? PUBLIC_BOOTSTRAP : dht.bootstrap
+}
+
+/** A started engine with its DHT. Made by {@link Network.start}. */
+export class Network implements AsyncDisposable {
+  readonly client: SwarmClient
+  readonly dht: DhtNode
+  readonly #announcer: Announcer
+  readonly #torrents: Map<InfoHash, SwarmTorrent>
+  #stopping: Promise<void> | undefined
+
+  private constructor(
+    parts: { client: SwarmClient; dht: DhtNode; announcer: Announcer },
+    torrents: Map<InfoHash, SwarmTorrent>,
+  ) {
+    this.client = parts.client
+    this.dht = parts.dht
+    this.#announcer = parts.announcer
+    this.#torrents = torrents
+  }
+
+  /** Opens both ports and begins to join the DHT. Throws what {@link SwarmClient.start} and {@link DhtNode.start} throw. */
+  static async start(options: NetworkOptions, listener: NetworkListener): Promise<Network> {
+    const torrents = new Map<InfoHash, SwarmTorrent>()
+    const bootstrap = bootstrapsOf(options.dht)
+    const self: { address?: PeerAddress } = {}
+    const heardOf = (infoHash: InfoHash, peer: PeerAddress): void => {
+      const torrent = torrents.get(infoHash)
+      const isSelf = peer.host === self.address?.host && peer.port === self.address.port
+      if (torrent === undefined || isSelf) return
+      listener.onPeer?.(infoHash, peer)
+      torrent.dial(peer)
+    }
+    const dht = await withPort(options.dhtPort, (port) =>
+      DhtNode.start({
+        port,
+        bind: options.bind,
+        nodeId: options.nodeId,
+        bootstrap,
+        readOnly: options.readOnly,
+        storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
+        listener: { onPeer: heardOf, onAnnounce: heardOf, onNode: (nodeId) => listener.onNode?.(nodeId) },
+      }),
+    )
+    try {
+      const client = await withPort(options.port, (port) =>
+        SwarmClient.start({
+          port,
+          bind: options.bind,
+          uploadLimit: options.uploadLimit,
+          maxConns: options.maxConns,
+          dhtPort: options.readOnly ? null : dht.port,
+          onDhtNode: (node) => dht.addNode(node),
+          onFailed: (error) => listener.onFailed?.(error),
+        }),
+      )
+      const advertised = options.advertise[0]
+      const host = advertised?.host ?? (await ownAddress(options.bind, bootstrap))
+      const port = advertised?.port ?? client.port
+      if (host !== undefined) self.address = { host, port }
+      const announcer = new Announcer({
+        dht,
+        port,
+        identity: options.identity,
+        checkBootstraps: options.dht.kind === 'private',
+        ...(host !== undefined && isIPv4(host) ? { selfHost: host } : {}),
+        listener,
+      })
+      for (const node of options.savedNodes) dht.addNode(node)
+      return new Network({ client, dht, announcer }, torrents)
+    } catch (error) {
+      await dht.stop()
+      throw error
+    }
+  }
+
+  /** True while no DHT node is known. */
+  get isolated(): boolean {
+    return this.#announcer.isolated
+  }
+
+  /** Seeds a file and announces it. */
+  seed(
+    torrentFile: Uint8Array,
+    infoHash: InfoHash,
+    file: ServedFile,
+    onFailed: (error: Error) => void,
+  ): SwarmTorrent {
+    return this.#add(this.client.seed(torrentFile, infoHash, file, onFailed), 'seed')
+  }
+
+  /** Starts a download, and the search for peers that have it. */
+  download(request: DownloadRequest): SwarmTorrent {
+    return this.#add(this.client.download(request), 'search')
+  }
+
+  /** Ends a torrent: no new connections, the open ones closed, no announces. */
+  async remove(infoHash: InfoHash): Promise<void> {
+    const torrent = this.#torrents.get(infoHash)
+    this.#torrents.delete(infoHash)
+    this.#announcer.remove(infoHash)
+    await torrent?.remove()
+  }
+
+  /** How eagerly peers are looked for. */
+  setMode(infoHash: InfoHash, mode: AnnounceMode): void {
+    if (this.#torrents.has(infoHash)) this.#announcer.add(infoHash, mode)
+  }
+
+  torrent(infoHash: InfoHash): SwarmTorrent | undefined {
+    return this.#torrents.get(infoHash)
+  }
+
+  /** Announces stop first, then the engine, then the DHT; idempotent and bounded in time. */
+  stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      this.#announcer.stop()
+      await this.client.stop()
+      await this.dht.stop()
+    })()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #add(torrent: SwarmTorrent, mode: AnnounceMode): SwarmTorrent {
+    this.#torrents.set(torrent.infoHash, torrent)
+    this.#announcer.add(torrent.infoHash, mode)
+    return torrent
+  }
+}
+
+async function withPort<T>({ port, required }: PortChoice, start: (port: number) => Promise<T>): Promise<T> {
+  try {
+    return await start(port)
+  } catch (error) {
+    if (required || port === 0 || !(error instanceof FailedError && error.code === 'port-in-use')) throw error
+    return start(0)
+  }
+}
+
+async function ownAddress(bind: string, bootstrap: readonly PeerAddress[]): Promise<string | undefined> {
+  if (bind !== '0.0.0.0') return bind
+  const [first] = bootstrap
+  return first === undefined ? undefined : addressTowards(first)
+}

@@ -1,0 +1,165 @@
+/**
+ * Where a download lives until it is whole: a hidden folder beside the target, one for each infohash, with
+ * the data, the metainfo and a note of the pieces that are there. Nothing else ever sees half a file.
+ *
+ *   <out>/.gguf-swarm/<infohash>/{data, metainfo.torrent, pieces.json, lock}
+ */
+import { link, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asDiskError, DiskError, systemCode } from '../errors.ts'
+import { syncFolder, writeFileAtomic } from '../library/atomic-file.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { type Metainfo, parseMetainfo } from '../metainfo/metainfo.ts'
+import { pieceCountOf } from '../metainfo/piece-length.ts'
+import { hasPiece, type PartialFile, type ResumeNote } from '../swarm/download-store.ts'
+import { type FolderLock, lockFolder } from './host-state.ts'
+
+const HIDDEN_FOLDER = '.gguf-swarm'
+const NOTE_VERSION = 1
+/** Left free on the disk, so that a download never takes the last byte from everybody else. */
+const RESERVED_FREE_BYTES = 16 * 1024 * 1024
+
+/** What one torrent's hidden folder holds. */
+export class Partial {
+  readonly #folder: string
+  readonly #hidden: string
+  readonly #out: string
+  readonly #lock: FolderLock
+
+  private constructor(out: string, infoHash: InfoHash, lock: FolderLock) {
+    this.#out = out
+    this.#hidden = join(out, HIDDEN_FOLDER)
+    this.#folder = join(this.#hidden, infoHash)
+    this.#lock = lock
+  }
+
+  /**
+   * Takes the hidden folder of a torrent.
+   * @throws {FailedError} `locked` when another process downloads the same into the same folder
+   */
+  static async open(out: string, infoHash: InfoHash): Promise<Partial> {
+    const folder = join(out, HIDDEN_FOLDER, infoHash)
+    const lock = await lockFolder(
+      folder,
+      'it downloads the same shard into the same folder; wait for it or choose another --out',
+    )
+    return new Partial(out, infoHash, lock)
+  }
+
+  /** The data file. */
+  get path(): string {
+    return join(this.#folder, 'data')
+  }
+
+  /** Metainfo of an earlier run, if any that still fits. */
+  async metainfo(infoHash: InfoHash): Promise<Metainfo | undefined> {
+    try {
+      const metainfo = parseMetainfo(await readFile(join(this.#folder, 'metainfo.torrent')))
+      return metainfo.infoHash === infoHash ? metainfo : undefined
+    } catch {
+      return undefined // none, or damaged: it comes from the peers again
+    }
+  }
+
+  async saveMetainfo({ torrentFile }: Metainfo): Promise<void> {
+    await writeFileAtomic(join(this.#folder, 'metainfo.torrent'), torrentFile)
+  }
+
+  /**
+   * The pieces an earlier run left. The data file must have its full length, or nothing of it counts.
+   */
+  async note({ length, pieceLength, infoHash }: Metainfo): Promise<ResumeNote> {
+    const bytes = Math.ceil(pieceCountOf(length, pieceLength) / 8)
+    const empty = { synced: new Uint8Array(bytes), written: new Uint8Array(bytes) }
+    try {
+      const data = await stat(this.path)
+      const note = JSON.parse(await readFile(this.#notePath, 'utf8')) as Record<string, unknown>
+      const bitfield = (value: unknown): Uint8Array => new Uint8Array(Buffer.from(String(value), 'base64'))
+      const [synced, written] = [bitfield(note['synced']), bitfield(note['written'])]
+      const fits = note['version'] === NOTE_VERSION && note['infoHash'] === infoHash && data.size === length
+      return fits && synced.length === bytes && written.length === bytes ? { synced, written } : empty
+    } catch {
+      return empty // no earlier run, or a damaged note: the download starts over
+    }
+  }
+
+  /**
+   * Opens the data file at its full length (sparse), after making sure that the rest fits on the disk.
+   * @throws {DiskError} `ENOSPC` before a byte is fetched, or the system's reason
+   */
+  async openData(metainfo: Metainfo, note: ResumeNote): Promise<PartialFile> {
+    const { infoHash, length, pieceLength } = metainfo
+    try {
+      await this.#requireSpace(metainfo, note)
+      const handle = await open(this.path, 'r+').catch((error: unknown) => {
+        if (systemCode(error) === 'ENOENT') return open(this.path, 'w+', 0o644)
+        throw error
+      })
+      if ((await handle.stat()).size !== length) await handle.truncate(length)
+      const saveNote = async ({ synced, written }: ResumeNote): Promise<void> => {
+        const base64 = (bitfield: Uint8Array): string => Buffer.from(bitfield).toString('base64')
+        const text = {
+          version: NOTE_VERSION,
+          infoHash,
+          pieceLength,
+          synced: base64(synced),
+          written: base64(written),
+        }
+        await writeFileAtomic(this.#notePath, JSON.stringify(text))
+      }
+      return { handle, length, note, saveNote }
+    } catch (error) {
+      throw asDiskError(error, this.path)
+    }
+  }
+
+  /**
+   * Gives the whole, flushed file its final name, which must not exist; afterwards nothing hidden is left.
+   * @throws {DiskError}; `EEXIST` comes as it is
+   */
+  async publish(target: string): Promise<void> {
+    try {
+      // link() refuses an existing name, which rename() would replace without a word.
+      await link(this.path, target).catch(async (error: unknown) => {
+        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error))) throw error
+        await rename(this.path, target) // a file system without hard links; the caller has looked before
+      })
+      await syncFolder(this.#out)
+    } catch (error) {
+      throw asDiskError(error, target)
+    }
+    await this.discard()
+  }
+
+  /** Removes everything that is kept of this download. */
+  async discard(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
+    await rmdir(this.#hidden).catch(() => undefined) // other downloads are still in it
+  }
+
+  /** Lets go of the folder and keeps it for the next run, unless there is nothing in it worth keeping. */
+  async release(): Promise<void> {
+    await this.#lock.release()
+    await rmdir(this.#folder).catch(() => undefined) // not empty: a download to go on with
+    await rmdir(this.#hidden).catch(() => undefined)
+  }
+
+  get #notePath(): string {
+    return join(this.#folder, 'pieces.json')
+  }
+
+  async #requireSpace({ name, length, pieceLength }: Metainfo, note: ResumeNote): Promise<void> {
+    let present = 0
+    for (let index = 0; index < pieceCountOf(length, pieceLength); index++) {
+      if (hasPiece(note.written, index)) present += pieceLength
+    }
+    const missing = Math.max(0, length - present)
+    const { bavail, bsize } = await statfs(this.#folder)
+    const free = bavail * bsize
+    if (free >= missing + RESERVED_FREE_BYTES) return
+    throw new DiskError(
+      'ENOSPC',
+      `${name} needs ${missing} more bytes and ${this.#out} has ${free} free; free some space or choose another --out`,
+    )
+  }
+}

@@ -1,0 +1,50 @@
+/** Addresses as sockets report and need them. */
+import { createSocket } from 'node:dgram'
+import { lookup } from 'node:dns/promises'
+import { isIPv4 } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+
+/** Strips the IPv4-in-IPv6 prefix that dual-stack sockets report. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/**
+ * The address with its name resolved to IPv4: the DHT of BEP 5 is IPv4 only, and answers are matched by
+ * the address they come from. Throws what the resolver throws.
+ */
+export async function resolveAddress({ host, port }: PeerAddress): Promise<PeerAddress> {
+  if (isIPv4(host)) return { host, port }
+  const { address } = await lookup(host, { family: 4 })
+  return { host: address, port }
+}
+
+/**
+ * Which of this machine's addresses packets to `target` leave from; undefined when there is no route.
+ * Connecting a UDP socket only asks the routing table: nothing is sent.
+ */
+export async function addressTowards(target: PeerAddress): Promise<string | undefined> {
+  const socket = createSocket('udp4')
+  try {
+    const { host, port } = await resolveAddress(target)
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject)
+      socket.connect(port, host, resolve)
+    })
+    return socket.address().address
+  } catch {
+    return undefined // no such name or no route: the caller does without
+  } finally {
+    socket.close()
+  }
+}
+
+/** This machine's own IPv4 addresses, loopback left out. */
+export function localAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal)
+      .map(({ address }) => address),
+  )
+}

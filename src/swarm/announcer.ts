@@ -1,0 +1,250 @@
+/**
+ * The schedule of DHT announces and lookups (BEP 5), ours instead of the engine's: an announce that no
+ * node stored is retried within seconds, a bootstrap that comes late or comes back is used at once.
+ *
+ * Events only mark infohashes as due; one loop works them off with bounded parallelism.
+ */
+import { createHash } from 'node:crypto'
+import { type InfoHash, parseInfoHash } from '../metainfo/info-hash.ts'
+import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import type { DhtNode } from './dht.ts'
+
+/** Re-announce well before stored peers expire (45 min here, 30 min in libtorrent and Transmission). */
+const REANNOUNCE_MS = 15 * 60_000
+/** Random part of the interval, so that many shards do not come due together. */
+const JITTER = 0.1
+/** First retry after an announce that nobody stored; doubles up to the longest. */
+const RETRY_MIN_MS = 2_000
+const RETRY_MAX_MS = 60_000
+/** How often a download without enough peers asks again; doubles up to the longest. */
+const SEARCH_MIN_MS = 2_000
+const SEARCH_MAX_MS = 30_000
+/** A seeded shard is looked up at this rate, to dial peers that cannot reach us (uTP first, NAT). */
+const LOOKUP_MS = 60_000
+/** Background lookups of all seeded shards together: one a second, so 1,000 shards stay quiet. */
+const LOOKUP_SPACING_MS = 1_000
+/** Lookups under way at once: each asks about 20 nodes. */
+const PARALLEL = 8
+/** Join attempts while the routing table is empty: a late bootstrap is found within this. */
+const JOIN_MS = 2_000
+/** How often each private bootstrap is asked whether it still remembers us. */
+const BOOTSTRAP_CHECK_MS = 10_000
+/** The loop's pace when nothing wakes it earlier. */
+const TICK_MS = 250
+
+/** What the owner of a schedule hears from it. */
+export interface AnnouncerListener {
+  /** A round of announces begins for so many infohashes that no node has stored yet. */
+  onRegistering?(count: number): void
+  /** At least one node (`nodes` of them) acknowledged that it stored us as a peer. */
+  onAnnounced?(infoHash: InfoHash, nodes: number): void
+  /** No bootstrap node answers and the routing table is empty (true), or that is over (false). */
+  onIsolated?(isolated: boolean): void
+}
+
+/** Complete settings of a schedule. */
+export interface AnnouncerOptions {
+  readonly dht: DhtNode
+  /** The TCP port that peers shall connect to. */
+  readonly port: number
+  /** Text unique to this process, from which its beacon infohash is derived. */
+  readonly identity: string
+  /** Ask the bootstraps whether they remember us; for our own ones only, public routers store nothing. */
+  readonly checkBootstraps: boolean
+  /** Our address as others reach it, stored in our own node too; left out when unknown. */
+  readonly selfHost?: string
+  readonly listener: AnnouncerListener
+}
+
+/** `seed` announces and looks up slowly; `search` also looks up fast, until told it has enough peers. */
+export type AnnounceMode = 'seed' | 'search'
+
+interface Entry {
+  readonly infoHash: InfoHash
+  mode: AnnounceMode
+  announceAt: number
+  lookupAt: number
+  failures: number
+  searches: number
+  stored: boolean
+  busy: boolean
+}
+
+/** A started schedule; `stop` ends it. */
+export class Announcer {
+  readonly #options: AnnouncerOptions
+  readonly #entries = new Map<InfoHash, Entry>()
+  /** An infohash only this process announces: a bootstrap without it has forgotten us. */
+  readonly #beacon: InfoHash
+  readonly #timer: NodeJS.Timeout
+  #active = 0
+  #joining = false
+  #checking = false
+  #joinAt = 0
+  #checkAt = 0
+  #nextLookupAt = 0
+  #isolated = false
+  #answered = new Map<string, boolean>()
+  #stopped = false
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options
+    this.#beacon = parseInfoHash(
+      createHash('sha1').update(`gguf-swarm beacon ${options.identity}`).digest('hex'),
+    )
+    if (options.checkBootstraps) this.add(this.#beacon, 'seed')
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#tick()
+  }
+
+  /** True while no DHT node at all is known. */
+  get isolated(): boolean {
+    return this.#options.dht.nodeCount === 0
+  }
+
+  /** Starts announcing `infoHash`; adding it again changes its mode. */
+  add(infoHash: InfoHash, mode: AnnounceMode): void {
+    const known = this.#entries.get(infoHash)
+    if (known !== undefined) {
+      if (known.mode !== mode) Object.assign(known, { mode, searches: 0, lookupAt: 0 })
+      return
+    }
+    const entry = {
+      infoHash,
+      mode,
+      announceAt: 0,
+      lookupAt: Number.POSITIVE_INFINITY,
+      failures: 0,
+      searches: 0,
+    }
+    this.#entries.set(infoHash, { ...entry, stored: false, busy: false })
+  }
+
+  /** Stops announcing `infoHash`. BEP 5 knows no withdrawal: nodes forget us when their entry expires. */
+  remove(infoHash: InfoHash): void {
+    this.#entries.delete(infoHash)
+  }
+
+  /** Announces everything again now: the table got its first node, or a bootstrap lost its memory. */
+  kick(): void {
+    for (const entry of this.#entries.values()) Object.assign(entry, { announceAt: 0, failures: 0 })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearInterval(this.#timer)
+  }
+
+  #tick(): void {
+    if (this.#stopped) return
+    const now = Date.now()
+    const { dht, checkBootstraps, listener } = this.#options
+    const isolated = dht.nodeCount === 0
+    if (isolated && now >= this.#joinAt) void this.#join(now)
+    if (checkBootstraps && now >= this.#checkAt) void this.#checkBootstraps(now)
+    if (isolated) return
+    if (this.#isolated) {
+      this.#isolated = false
+      listener.onIsolated?.(false)
+      this.kick()
+    }
+    this.#startDue(now)
+  }
+
+  #startDue(now: number): void {
+    const due = [...this.#entries.values()].filter(
+      (entry) => !entry.busy && (entry.announceAt <= now || entry.lookupAt <= now),
+    )
+    const fresh = due.filter(
+      (entry) => !entry.stored && entry.failures === 0 && entry.infoHash !== this.#beacon,
+    )
+    if (fresh.length > 0 && this.#active === 0) this.#options.listener.onRegistering?.(fresh.length)
+    for (const entry of due) {
+      if (this.#active >= PARALLEL) return
+      if (entry.announceAt <= now) void this.#run(entry, () => this.#announce(entry))
+      else if (entry.mode === 'search') void this.#run(entry, () => this.#search(entry))
+      else if (now >= this.#nextLookupAt) {
+        this.#nextLookupAt = now + LOOKUP_SPACING_MS
+        void this.#run(entry, () => this.#lookup(entry))
+      }
+    }
+  }
+
+  async #run(entry: Entry, work: () => Promise<void>): Promise<void> {
+    entry.busy = true
+    this.#active++
+    try {
+      await work()
+    } finally {
+      entry.busy = false
+      this.#active--
+      if (!this.#stopped) this.#startDue(Date.now())
+    }
+  }
+
+  async #announce(entry: Entry): Promise<void> {
+    const { dht, port, selfHost, listener } = this.#options
+    entry.announceAt = Number.POSITIVE_INFINITY // a kick() while this runs must not be overwritten below
+    const { stored } = await dht.announce(entry.infoHash, port)
+    if (this.#stopped || !this.#entries.has(entry.infoHash)) return
+    if (selfHost !== undefined) dht.storeSelf(entry.infoHash, { host: selfHost, port })
+    entry.stored = stored > 0
+    entry.failures = stored > 0 ? 0 : entry.failures + 1
+    const next =
+      Date.now() +
+      (stored > 0 ? jittered(REANNOUNCE_MS) : backoff(entry.failures, RETRY_MIN_MS, RETRY_MAX_MS))
+    entry.announceAt = Math.min(entry.announceAt, next)
+    entry.lookupAt = Date.now() + (entry.mode === 'search' ? SEARCH_MIN_MS : jittered(LOOKUP_MS))
+    if (stored > 0 && entry.infoHash !== this.#beacon) listener.onAnnounced?.(entry.infoHash, stored)
+  }
+
+  async #search(entry: Entry): Promise<void> {
+    entry.searches++
+    await this.#options.dht.lookup(entry.infoHash)
+    entry.lookupAt = Date.now() + backoff(entry.searches, SEARCH_MIN_MS, SEARCH_MAX_MS)
+  }
+
+  async #lookup(entry: Entry): Promise<void> {
+    if (entry.infoHash !== this.#beacon) await this.#options.dht.lookup(entry.infoHash)
+    entry.lookupAt = Date.now() + jittered(LOOKUP_MS)
+  }
+
+  async #join(now: number): Promise<void> {
+    if (this.#joining) return
+    this.#joining = true
+    this.#joinAt = now + JOIN_MS
+    const answered = await this.#options.dht.join()
+    this.#joining = false
+    if (this.#stopped || answered > 0 || this.#options.dht.nodeCount > 0 || this.#isolated) return
+    this.#isolated = true
+    this.#options.listener.onIsolated?.(true)
+  }
+
+  /**
+   * Asks each bootstrap for the peers of our beacon. One that answers and knows none has restarted with
+   * an empty memory, one that answers after a silence may have: both are told everything again at once.
+   */
+  async #checkBootstraps(now: number): Promise<void> {
+    if (this.#checking) return
+    this.#checking = true
+    this.#checkAt = now + BOOTSTRAP_CHECK_MS
+    const beaconStored = this.#entries.get(this.#beacon)?.stored ?? false
+    const { dht } = this.#options
+    const lost = await Promise.all(
+      dht.bootstrap.map(async (endpoint) => {
+        const knows = await dht.knowsPeers(endpoint, this.#beacon)
+        const answeredBefore = this.#answered.get(formatPeerAddress(endpoint)) ?? true
+        this.#answered.set(formatPeerAddress(endpoint), knows !== null)
+        return knows === false && (beaconStored || !answeredBefore)
+      }),
+    )
+    this.#checking = false
+    if (!this.#stopped && lost.includes(true)) this.kick()
+  }
+}
+
+const jittered = (ms: number): number => ms * (1 - JITTER + 2 * JITTER * Math.random())
+
+/** min, 2·min, 4·min … up to max, for attempts 1, 2, 3 …, with jitter. */
+const backoff = (attempts: number, minMs: number, maxMs: number): number =>
+  jittered(Math.min(maxMs, minMs * 2 ** Math.min(attempts - 1, 16)))

@@ -1,0 +1,291 @@
+/**
+ * The BitTorrent engine behind promises and our own types. The only file that meets webtorrent; its own
+ * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
+ */
+import { createHash } from 'node:crypto'
+import type Wire from 'bittorrent-protocol'
+import WebTorrent, { type Torrent } from 'webtorrent'
+import { FailedError, messageOf, systemCode } from '../errors.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
+import { InPlaceStore, type ServedFile } from './in-place-store.ts'
+import { guardMetadata, installWireGuard } from './wire-guard.ts'
+import { WirePolicy } from './wire-policy.ts'
+
+/** The version whose private members this file and wire-policy use. */
+const WEBTORRENT_VERSION = '3.0.21'
+/** Upload slots of one torrent: a fleet fetching one shard at once should not wait for its turn. */
+const UPLOAD_SLOTS = 50
+/** Outgoing connections of one torrent; the limit of the whole process is `maxConns`. */
+const MAX_CONNECTIONS_PER_TORRENT = 100
+/** Any priority above the 0 of the rest. */
+const HEADER_PRIORITY = 1
+/** The engine closes within milliseconds; what takes longer is a socket that hangs. */
+const STOP_DEADLINE_MS = 3_000
+
+/** Complete settings of the engine. */
+export interface ClientOptions {
+  /** TCP port; 0 picks a free one. */
+  readonly port: number
+  readonly bind: string
+  /** Bytes per second over all peers; null is unlimited. */
+  readonly uploadLimit: number | null
+  /** Connections accepted at once by the process. */
+  readonly maxConns: number
+  /** UDP port of our DHT node, told to peers (BEP 5); null to keep it to ourselves. */
+  readonly dhtPort: number | null
+  /** A peer told its DHT port. */
+  readonly onDhtNode: (node: PeerAddress) => void
+  /** The engine failed after it had started; nothing is served any more. */
+  readonly onFailed: (error: FailedError) => void
+}
+
+/** A torrent to fetch: metadata known, with what a former run left, or still to be had from peers. */
+export interface DownloadRequest {
+  readonly infoHash: InfoHash
+  readonly known?: { readonly torrentFile: Uint8Array; readonly bitfield: Uint8Array }
+  readonly store: DownloadStoreSettings
+  /** Called with the info dictionary, its hash checked; what it throws refuses the torrent. */
+  readonly onMetadata: (info: Uint8Array) => void
+  readonly onDone: () => void
+  readonly onFailed: (error: Error) => void
+}
+
+/** One moment of a torrent. */
+export interface TorrentStats {
+  readonly verifiedBytes: number
+  /** Verified bytes from the start of the file without a gap. */
+  readonly prefixBytes: number
+  readonly downloadBytesPerSecond: number
+  readonly uploadBytesPerSecond: number
+  readonly uploadedBytes: number
+  readonly receivedBytes: number
+  /** Connected peers; two connections to one count once. */
+  readonly peers: number
+  /** Connected peers that let us download. */
+  readonly unchoked: number
+  /** Connected peers that have at least one piece we lack. */
+  readonly useful: number
+}
+
+/** One torrent in the engine. */
+export interface SwarmTorrent {
+  readonly infoHash: InfoHash
+  dial(peer: PeerAddress): void
+  stats(): TorrentStats
+  /** Ends it; its store is closed and its notes are written when this resolves. */
+  remove(): Promise<void>
+}
+
+/** The running engine. Made by {@link SwarmClient.start}. */
+export class SwarmClient implements AsyncDisposable {
+  readonly #client: WebTorrent
+  readonly #options: ClientOptions
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: ClientOptions) {
+    if (WebTorrent.VERSION !== WEBTORRENT_VERSION) {
+      throw new FailedError(
+        'library-changed',
+        `webtorrent is ${WebTorrent.VERSION}, this program was made for ${WEBTORRENT_VERSION}`,
+      )
+    }
+    installWireGuard()
+    this.#options = options
+    this.#client = new WebTorrent({
+      dht: false,
+      tracker: false,
+      lsd: false,
+      utp: false, // native uTP is slow and libtorrent prefers it: 7 MB/s instead of 70
+      natUpnp: false,
+      natPmp: false,
+      utPex: true,
+      webSeeds: false,
+      secure: 1,
+      maxConns: Math.min(MAX_CONNECTIONS_PER_TORRENT, options.maxConns),
+      uploadLimit: options.uploadLimit ?? -1,
+      torrentPort: { port: options.port, host: options.bind },
+    })
+  }
+
+  /**
+   * Listens for peers.
+   * @throws {FailedError} `port-in-use`, `cannot-listen` or `library-changed`
+   */
+  static async start(options: ClientOptions): Promise<SwarmClient> {
+    const self = new SwarmClient(options)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    self.#client.once('listening', resolve)
+    self.#client.once('error', (error) => reject(listenError(error, options)))
+    await promise
+    self.#client._connPool.tcpServer.maxConnections = options.maxConns
+    self.#client.on('error', (error) => {
+      options.onFailed(
+        new FailedError('engine-failed', `the BitTorrent engine failed: ${messageOf(error)}`, {
+          cause: error,
+        }),
+      )
+    })
+    return self
+  }
+
+  /** The TCP port in use. */
+  get port(): number {
+    return this.#client.torrentPort
+  }
+
+  get uploadBytesPerSecond(): number {
+    return this.#client.uploadSpeed
+  }
+
+  /** Seeds a file in place; it is taken as whole, and each piece is checked when it is first read. */
+  seed(
+    torrentFile: Uint8Array,
+    infoHash: InfoHash,
+    file: ServedFile,
+    onFailed: (error: Error) => void,
+  ): SwarmTorrent {
+    const torrent = this.#client.add(torrentFile, {
+      announce: [],
+      skipVerify: true,
+      store: InPlaceStore,
+      storeOpts: { file },
+      storeCacheSlots: 0,
+      uploads: UPLOAD_SLOTS,
+    })
+    return this.#manage(torrent, infoHash, { onFailed, onMetadata: () => undefined })
+  }
+
+  /** Starts a download; pieces are requested in order of rarity and written as they are verified. */
+  download(request: DownloadRequest): SwarmTorrent {
+    const { known, infoHash } = request
+    class Store extends DownloadStore {
+      constructor(chunkLength: number, options: { torrent: Torrent; length: number }) {
+        super(chunkLength, { settings: request.store })
+        // Set before the engine looks at it: an empty bitfield keeps it from hashing a file that is not there.
+        const bytes = Math.ceil(Math.ceil(options.length / chunkLength) / 8)
+        options.torrent._startupBitfield = known?.bitfield ?? new Uint8Array(bytes)
+      }
+    }
+    const torrent = this.#client.add(known?.torrentFile ?? `magnet:?xt=urn:btih:${infoHash}`, {
+      announce: [],
+      store: Store,
+      storeOpts: {},
+      storeCacheSlots: 0,
+      uploads: UPLOAD_SLOTS,
+      strategy: 'rarest',
+    })
+    torrent.once('done', request.onDone)
+    // The header comes first: a file that is no GGUF is then refused before the rest is fetched.
+    torrent.once('ready', () => {
+      if (!torrent.done) torrent.select(0, 0, HEADER_PRIORITY)
+    })
+    return this.#manage(torrent, infoHash, request)
+  }
+
+  /** Closes every connection and the port; idempotent, and bounded in time. */
+  stop(): Promise<void> {
+    this.#stopping ??= new Promise((resolve) => {
+      const deadline = setTimeout(resolve, STOP_DEADLINE_MS)
+      this.#client.destroy(() => {
+        clearTimeout(deadline)
+        resolve()
+      })
+    })
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #manage(
+    torrent: Torrent,
+    infoHash: InfoHash,
+    { onFailed, onMetadata }: Pick<DownloadRequest, 'onFailed' | 'onMetadata'>,
+  ): SwarmTorrent {
+    // The engine caches this hash lazily, and wrongly while it does not know the infohash yet: then no
+    // encrypted connection would ever find the torrent.
+    torrent.infoHashHash = createHash('sha1')
+      .update('req2')
+      .update(Buffer.from(infoHash, 'hex'))
+      .digest('hex')
+    torrent.on('error', (error) => onFailed(error instanceof Error ? error : new Error(messageOf(error))))
+    torrent.on('warning', () => undefined) // a piece that failed its hash is fetched again by the engine
+    torrent.on('wire', (wire) => {
+      guardMetadata(wire, { infoHash, isOurs: (bytes) => bytes === torrent.torrentFile, accept: onMetadata })
+    })
+    const policy = new WirePolicy(torrent, {
+      peerId: this.#client.peerId,
+      port: () => this.port,
+      dhtPort: this.#options.dhtPort,
+      onDhtNode: this.#options.onDhtNode,
+      withoutEncryption: (dial) => {
+        this.#client.secure = 0
+        try {
+          return dial()
+        } finally {
+          this.#client.secure = 1
+        }
+      },
+    })
+    const early: PeerAddress[] = []
+    torrent.once('infoHash', () => {
+      for (const peer of early.splice(0)) policy.dial(peer)
+    })
+    return {
+      infoHash,
+      dial: (peer) => (torrent.infoHash ? policy.dial(peer) : void early.push(peer)),
+      stats: () => statsOf(torrent),
+      remove: () => removeTorrent(torrent),
+    }
+  }
+}
+
+function removeTorrent(torrent: Torrent): Promise<void> {
+  if (torrent.destroyed) return Promise.resolve()
+  return new Promise((resolve) => torrent.destroy({ destroyStore: false }, () => resolve()))
+}
+
+function statsOf(torrent: Torrent): TorrentStats {
+  const { wires, bitfield, pieces, length, pieceLength } = torrent
+  let verifiedBytes = 0
+  let prefixBytes = 0
+  for (let index = 0; index < pieces.length; index++) {
+    if (!bitfield?.get(index)) continue
+    const start = index * pieceLength
+    const bytes = Math.min(pieceLength, length - start)
+    if (prefixBytes === start) prefixBytes += bytes
+    verifiedBytes += bytes
+  }
+  const useful = wires.filter((wire) =>
+    pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)),
+  )
+  return {
+    verifiedBytes,
+    prefixBytes,
+    downloadBytesPerSecond: torrent.downloadSpeed,
+    uploadBytesPerSecond: torrent.uploadSpeed,
+    uploadedBytes: torrent.uploaded,
+    receivedBytes: torrent.received,
+    peers: countPeers(wires),
+    unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
+    useful: countPeers(useful),
+  }
+}
+
+const countPeers = (wires: readonly Wire[]): number => new Set(wires.map((wire) => wire.peerId)).size
+
+function listenError(error: unknown, { port, bind }: ClientOptions): FailedError {
+  if (systemCode(error) === 'EADDRINUSE') {
+    return new FailedError(
+      'port-in-use',
+      `TCP port ${port} on ${bind} is in use by another program; choose another with --port or stop that program`,
+      { cause: error },
+    )
+  }
+  return new FailedError('cannot-listen', `cannot listen on TCP ${bind}:${port}: ${messageOf(error)}`, {
+    cause: error,
+  })
+}

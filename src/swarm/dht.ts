@@ -1,0 +1,301 @@
+/**
+ * One mainline DHT node (BEP 5) with promises in place of callbacks. The only file that meets
+ * bittorrent-dht; what it changes in that library's behaviour is in {@link tame}, for version 11.0.12.
+ */
+import { randomBytes } from 'node:crypto'
+import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
+import { FailedError, systemCode } from '../errors.ts'
+import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
+import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
+import { resolveAddress } from './address.ts'
+import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
+
+/** Kademlia's k: a reply names so many nodes, so it stays far below libtorrent's 1,500-byte buffer. */
+const CLOSEST_NODES = 8
+/** Peers in one get_peers reply: 50 × 8 bytes, again to fit every client's receive buffer. */
+const MAX_PEERS_PER_REPLY = 50
+/** Peers stored for others; 50,000 × ~200 bytes is about 10 MB. */
+const MAX_STORED_PEERS = 50_000
+/** Lookup tables kept between lookup and announce; must exceed the number of shards one host announces. */
+const MAX_LOOKUP_TABLES = 5_000
+/** A node that has not answered after this is taken for dead; each costs a lookup this long. */
+const QUERY_TIMEOUT_MS = 1_000
+/** Queries under way at once; lookups of many shards share them. */
+const QUERY_CONCURRENCY = 64
+/** A lookup that has not ended by then is given up; the library can lose one to a vanished node. */
+const LOOKUP_DEADLINE_MS = 20_000
+
+/** What the owner of a node hears from it. */
+export interface DhtListener {
+  /** A peer of `infoHash` was found by a lookup. */
+  onPeer?(infoHash: InfoHash, peer: PeerAddress): void
+  /** Somebody announced itself to this node as a peer of `infoHash`. */
+  onAnnounce?(infoHash: InfoHash, peer: PeerAddress): void
+  /** A node entered the routing table. */
+  onNode?(nodeId: string, node: PeerAddress): void
+}
+
+/** Complete settings of one node. */
+export interface DhtOptions {
+  /** UDP port; 0 picks a free one. */
+  readonly port: number
+  /** IPv4 address to listen on. */
+  readonly bind: string
+  /** 40 hex digits; a new random id when left out. */
+  readonly nodeId?: string
+  /** Nodes that are always asked and always told. */
+  readonly bootstrap: readonly PeerAddress[]
+  /** BEP 43: answerable, but not kept in anybody's routing table. */
+  readonly readOnly: boolean
+  /** Stored peers expire after this, so that dead hosts fade. */
+  readonly storedPeerMaxAgeMs: number
+  readonly listener: DhtListener
+}
+
+/** What one announce achieved. */
+export interface AnnounceResult {
+  /** Nodes that answered the lookup. */
+  readonly visited: number
+  /** Nodes that acknowledged that they stored us. */
+  readonly stored: number
+}
+
+/** Does this installed library still have what this file relies on? */
+function assertLibrary(dht: DHT): void {
+  const parts = [
+    dht._rpc?.query,
+    dht._rpc?.queryAll,
+    dht._rpc?.populate,
+    dht._tables?.get,
+    dht._peers?.get,
+    dht._addPeer,
+  ]
+  if (parts.every((part) => typeof part === 'function') && typeof dht.nodes?.closest === 'function') return
+  throw new FailedError(
+    'library-changed',
+    'bittorrent-dht is not the version (11.0.12) this program was made for',
+  )
+}
+
+/** Keeps replies small: the library would answer with its whole routing table and all stored peers. */
+function tame(dht: DHT): void {
+  const closest = dht.nodes.closest.bind(dht.nodes)
+  dht.nodes.closest = (id, n = CLOSEST_NODES) => closest(id, n)
+  const peers = dht._peers.get.bind(dht._peers)
+  dht._peers.get = (key, n = MAX_PEERS_PER_REPLY) => peers(key, n)
+}
+
+/** A running DHT node. Made by {@link DhtNode.start}. */
+export class DhtNode implements AsyncDisposable {
+  readonly #dht: DHT
+  readonly #socket: GuardedUdpSocket
+  readonly #bootstrap: readonly PeerAddress[]
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: DhtOptions) {
+    this.#socket = new GuardedUdpSocket({ readOnly: options.readOnly })
+    this.#bootstrap = options.bootstrap
+    this.#dht = new DHT({
+      nodeId: options.nodeId ?? randomBytes(20).toString('hex'),
+      bootstrap: false, // joining is done by join(), which can be repeated
+      socket: this.#socket,
+      timeout: QUERY_TIMEOUT_MS,
+      concurrency: QUERY_CONCURRENCY,
+      maxTables: MAX_LOOKUP_TABLES,
+      maxPeers: MAX_STORED_PEERS,
+      maxAge: options.storedPeerMaxAgeMs,
+    })
+    assertLibrary(this.#dht)
+    tame(this.#dht)
+    this.#listen(options.listener)
+  }
+
+  /**
+   * Binds the socket and answers queries from then on; nothing is sent before {@link join}.
+   * @throws {FailedError} `port-in-use`, or `cannot-listen` with the system's reason.
+   */
+  static async start(options: DhtOptions): Promise<DhtNode> {
+    const node = new DhtNode(options)
+    try {
+      await node.#bind(options.port, options.bind)
+      return node
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+  }
+
+  get nodeId(): string {
+    return this.#dht.nodeId.toString('hex')
+  }
+
+  /** The UDP port in use. */
+  get port(): number {
+    return this.#dht.address().port
+  }
+
+  get bootstrap(): readonly PeerAddress[] {
+    return this.#bootstrap
+  }
+
+  get guard(): GuardCounters {
+    return this.#socket.counters
+  }
+
+  /** Nodes in the routing table. */
+  get nodeCount(): number {
+    return this.#dht.nodes.count()
+  }
+
+  /** The routing table's addresses, to be kept for the next start. */
+  nodes(): readonly PeerAddress[] {
+    return this.#dht.nodes.toArray().map(({ host, port }) => ({ host, port }))
+  }
+
+  /** Pings an address; its node enters the routing table when it answers. */
+  addNode(endpoint: PeerAddress): void {
+    if (this.#stopping === undefined) this.#dht.addNode({ ...endpoint })
+  }
+
+  /** Asks every bootstrap node for the nodes near us; resolves with how many bootstraps answered. */
+  async join(): Promise<number> {
+    const id = this.#dht.nodeId
+    const answers = await Promise.all(
+      this.#bootstrap.map((endpoint) => this.#ask(endpoint, 'find_node', { target: id }).then(Boolean)),
+    )
+    const answered = answers.filter(Boolean).length
+    if (answered > 0 && this.#stopping === undefined) {
+      const message = { q: 'find_node', a: { id, target: id } }
+      await bounded((done) => this.#dht._rpc.populate(id, message, () => done(undefined)))
+    }
+    return answered
+  }
+
+  /** Looks `infoHash` up; peers go to the listener. Resolves with the number of nodes that answered. */
+  async lookup(infoHash: InfoHash): Promise<number> {
+    if (this.#stopping !== undefined) return 0
+    const visited = await bounded<number>((done) =>
+      this.#dht.lookup(infoHash, (error, visited) => done(error ? 0 : (visited ?? 0))),
+    )
+    return visited ?? 0
+  }
+
+  /**
+   * Looks `infoHash` up and announces our TCP `port` to the closest nodes and to every bootstrap node.
+   * The bootstraps are told in any case: libtorrent asks one node per /24 only, and that is often them.
+   */
+  async announce(infoHash: InfoHash, port: number): Promise<AnnounceResult> {
+    const visited = await this.lookup(infoHash)
+    if (this.#stopping !== undefined) return { visited, stored: 0 }
+    const target = infoHashBytes(infoHash)
+    const closest = this.#dht._tables.get(infoHash)?.closest(target, CLOSEST_NODES) ?? []
+    const nodes = [...closest, ...(await this.#bootstrapTokens(target, closest))]
+    this.#dht._tables.remove(infoHash) // tokens expire; the next announce looks up again
+    if (nodes.length === 0) return { visited, stored: 0 }
+    const message = {
+      q: 'announce_peer',
+      a: { id: this.#dht.nodeId, info_hash: target, port, implied_port: 0 },
+    }
+    const stored = await bounded<number>((done) =>
+      this.#dht._rpc.queryAll(nodes, message, null, (_error, hits) => done(hits)),
+    )
+    return { visited, stored: stored ?? 0 }
+  }
+
+  /**
+   * Does this one node still know peers of `infoHash`? null when it does not answer. Tells a bootstrap
+   * that lost its memory in a restart from one that has it.
+   */
+  async knowsPeers(endpoint: PeerAddress, infoHash: InfoHash): Promise<boolean | null> {
+    const reply = await this.#ask(endpoint, 'get_peers', { info_hash: infoHashBytes(infoHash) })
+    return reply === null ? null : (reply.r?.values?.length ?? 0) > 0
+  }
+
+  /** Stores ourselves as a peer, as other nodes do: without it, whoever asks us directly hears of nobody. */
+  storeSelf(infoHash: InfoHash, { host, port }: PeerAddress): void {
+    const self = { host, port }
+    this.#dht._addPeer(self, Buffer.from(infoHashBytes(infoHash)), { host, port: this.port })
+  }
+
+  /** Closes the socket; idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= new Promise((resolve) => this.#dht.destroy(resolve))
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #bootstrapTokens(target: Uint8Array, closest: readonly DhtContact[]): Promise<DhtContact[]> {
+    const known = new Set(closest.map(formatPeerAddress))
+    const contacts = await Promise.all(
+      this.#bootstrap.map(async (endpoint): Promise<DhtContact | null> => {
+        const address = await resolveAddress(endpoint).catch(() => null)
+        if (address === null || known.has(formatPeerAddress(address))) return null
+        const reply = await this.#ask(address, 'get_peers', { info_hash: target })
+        return reply?.r?.token === undefined ? null : { ...address, token: reply.r.token }
+      }),
+    )
+    return contacts.filter((contact) => contact !== null)
+  }
+
+  /** One query to one address; null when its name does not resolve or it does not answer. */
+  async #ask(endpoint: PeerAddress, query: string, args: Record<string, unknown>): Promise<DhtReply | null> {
+    const address = await resolveAddress(endpoint).catch(() => null)
+    if (address === null || this.#stopping !== undefined) return null
+    const message = { q: query, a: { id: this.#dht.nodeId, ...args } }
+    const reply = await bounded<DhtReply | null>((done) =>
+      this.#dht._rpc.query(address, message, (error, reply) => done(error ? null : (reply ?? null))),
+    )
+    return reply ?? null
+  }
+
+  async #bind(port: number, bind: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#socket.once('listening', resolve)
+    this.#socket.once('error', reject)
+    this.#dht.listen(port, bind)
+    try {
+      await promise
+    } catch (error) {
+      if (systemCode(error) === 'EADDRINUSE') {
+        throw new FailedError(
+          'port-in-use',
+          `UDP port ${port} on ${bind} is in use by another program; choose another port or stop that program`,
+          { cause: error },
+        )
+      }
+      throw new FailedError('cannot-listen', `cannot listen on UDP ${bind}:${port}: ${systemCode(error)}`, {
+        cause: error,
+      })
+    } finally {
+      this.#socket.off('error', reject)
+    }
+  }
+
+  #listen({ onPeer, onAnnounce, onNode }: DhtListener): void {
+    const dht = this.#dht
+    // Warnings are one per odd datagram; the guard counts those. Errors come from send() and pass.
+    dht.on('warning', () => undefined)
+    dht.on('error', () => undefined)
+    dht.on('peer', (peer: PeerAddress, infoHash: Buffer) => onPeer?.(toInfoHash(infoHash), peer))
+    dht.on('announce', (peer: PeerAddress, infoHash: Buffer) => onAnnounce?.(toInfoHash(infoHash), peer))
+    dht.on('node', (node: DhtContact) => {
+      if (node.id) onNode?.(Buffer.from(node.id).toString('hex'), { host: node.host, port: node.port })
+    })
+  }
+}
+
+const toInfoHash = (bytes: Buffer): InfoHash => parseInfoHash(bytes.toString('hex'))
+
+/** Runs a callback-style call with a deadline; undefined when the deadline passed first. */
+function bounded<T>(call: (done: (value: T) => void) => void): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), LOOKUP_DEADLINE_MS)
+    call((value) => {
+      clearTimeout(timer)
+      resolve(value)
+    })
+  })
+}

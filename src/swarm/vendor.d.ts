@@ -1,0 +1,206 @@
+/**
+ * The exact surface of the untyped BitTorrent packages that `swarm/` uses. Members that are private in
+ * their package start with an underscore; each is checked at start by the one file that uses it.
+ */
+
+declare module 'bittorrent-dht' {
+  import { EventEmitter } from 'node:events'
+
+  export interface DhtContact {
+    id?: Uint8Array
+    host: string
+    port: number
+    token?: Uint8Array
+  }
+
+  export interface DhtBucket {
+    closest(id: Uint8Array, n?: number): DhtContact[]
+    toArray(): DhtContact[]
+    count(): number
+  }
+
+  export interface DhtReply {
+    r?: { id?: Uint8Array; token?: Uint8Array; values?: Uint8Array[]; nodes?: Uint8Array }
+  }
+
+  export interface DhtRpc {
+    query(
+      node: DhtContact,
+      message: { q: string; a: Record<string, unknown> },
+      callback: (error: Error | null, reply?: DhtReply | null, peer?: unknown) => void,
+    ): void
+    queryAll(
+      nodes: DhtContact[],
+      message: { q: string; a: Record<string, unknown> },
+      visit: null,
+      callback: (error: Error | null, hits: number) => void,
+    ): void
+    populate(
+      target: Uint8Array,
+      message: { q: string; a: Record<string, unknown> },
+      callback: (error: Error | null, visited: number) => void,
+    ): void
+  }
+
+  export default class DHT extends EventEmitter {
+    constructor(options: {
+      nodeId?: string
+      bootstrap: readonly string[] | false
+      socket: EventEmitter
+      timeout: number
+      concurrency: number
+      maxTables: number
+      maxPeers: number
+      maxAge: number
+    })
+    readonly nodeId: Buffer
+    readonly nodes: DhtBucket
+    listen(port: number, address: string): void
+    address(): { address: string; port: number }
+    lookup(infoHash: string, callback: (error: Error | null, visited?: number) => void): () => void
+    addNode(node: { host: string; port: number }): void
+    destroy(callback: () => void): void
+    _rpc: DhtRpc
+    _tables: { get(key: string): DhtBucket | undefined; remove(key: string): void }
+    _peers: { get(key: string, n?: number): Uint8Array[] }
+    _addPeer(
+      peer: { host: string; port: number },
+      infoHash: Buffer,
+      from: { host: string; port: number },
+    ): void
+  }
+}
+
+declare module 'bittorrent-protocol' {
+  import { EventEmitter } from 'node:events'
+
+  export interface ProtocolExtensions {
+    extended?: boolean
+    dht?: boolean
+    fast?: boolean
+  }
+
+  export default class Wire extends EventEmitter {
+    readonly type: string
+    readonly destroyed: boolean
+    readonly peerId: string
+    readonly peerExtensions: ProtocolExtensions
+    readonly peerPieces: { get(index: number): boolean }
+    readonly amChoking: boolean
+    readonly peerChoking: boolean
+    readonly peerInterested: boolean
+    readonly extendedHandshake: Record<string, unknown>
+    readonly peerExtendedHandshake: Record<string, unknown>
+    readonly remoteAddress?: string
+    readonly remotePort?: number
+    readonly requests: readonly unknown[]
+    readonly peerRequests: readonly unknown[]
+    uploaded: number
+    downloaded: number
+    downloadSpeed(): number
+    uploadSpeed(): number
+    unchoke(): void
+    port(port: number): void
+    destroy(): void
+    handshake(infoHash: string, peerId: string, extensions?: ProtocolExtensions): void
+    _parse(size: number, parser: () => void): void
+    _processBuffer(): void
+    _onMessageLength(buffer: Uint8Array): void
+    _onRequest(index: number, offset: number, length: number): void
+    _onExtended(ext: number, payload: Uint8Array): void
+    readonly extendedMapping: Readonly<Record<number, string>>
+    _buffer: Uint8Array[]
+    _bufferSize: number
+    _readableState: { buffered: number }
+  }
+}
+
+declare module 'webtorrent' {
+  import { EventEmitter } from 'node:events'
+  import type Wire from 'bittorrent-protocol'
+
+  export type ChunkStoreCallback = (error: Error | null, data?: Uint8Array) => void
+
+  /** The abstract-chunk-store interface as webtorrent calls it. */
+  export interface ChunkStore {
+    readonly chunkLength: number
+    get(
+      index: number,
+      options: { offset?: number; length?: number } | null | ChunkStoreCallback,
+      callback?: ChunkStoreCallback,
+    ): void
+    put(index: number, data: Uint8Array, callback?: (error: Error | null) => void): void
+    close(callback?: (error: Error | null) => void): void
+    destroy(callback?: (error: Error | null) => void): void
+  }
+
+  export interface TorrentPeer extends EventEmitter {
+    readonly connected: boolean
+    readonly source: string | null
+    retries: number
+    _handshakeDone?: boolean
+  }
+
+  export interface Torrent extends EventEmitter {
+    readonly infoHash: string
+    readonly name: string
+    readonly length: number
+    readonly pieceLength: number
+    readonly torrentFile: Uint8Array
+    readonly destroyed: boolean
+    readonly done: boolean
+    readonly ready: boolean
+    readonly wires: readonly Wire[]
+    readonly bitfield?: { get(index: number): boolean; readonly buffer: Uint8Array }
+    readonly pieces: readonly unknown[]
+    readonly uploaded: number
+    readonly received: number
+    readonly downloadSpeed: number
+    readonly uploadSpeed: number
+    addPeer(address: string, source?: string): boolean
+    select(from: number, to: number, priority: number): void
+    destroy(options: { destroyStore: boolean }, callback: (error?: Error | null) => void): void
+    infoHashHash?: string
+    _startupBitfield?: Uint8Array
+    readonly _peers: Map<string, TorrentPeer> | null
+    _addPeer(address: string, type: string, source?: string): TorrentPeer | null
+  }
+
+  export interface TorrentOptions {
+    announce: readonly string[]
+    skipVerify?: boolean
+    bitfield?: Uint8Array
+    store: new (chunkLength: number, options: never) => ChunkStore
+    storeOpts: object
+    storeCacheSlots: number
+    uploads: number
+    strategy?: 'rarest' | 'sequential'
+  }
+
+  export default class WebTorrent extends EventEmitter {
+    constructor(options: {
+      dht: false
+      tracker: false
+      lsd: false
+      utp: false
+      natUpnp: false
+      natPmp: false
+      utPex: boolean
+      webSeeds: false
+      secure: number
+      maxConns: number
+      uploadLimit: number
+      torrentPort: { port: number; host: string }
+    })
+    static readonly VERSION: string
+    readonly peerId: string
+    readonly torrentPort: number
+    readonly torrents: readonly Torrent[]
+    readonly downloadSpeed: number
+    readonly uploadSpeed: number
+    secure: number
+    add(torrentId: Uint8Array | string, options: TorrentOptions): Torrent
+    destroy(callback: (error?: Error | null) => void): void
+    _connPool: { readonly tcpServer: import('node:net').Server }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * How this program behaves towards the peers of one torrent where the engine has no opinion, or a wrong
+ * one: no wires to itself or from seed to seed, DHT ports exchanged (BEP 5), plaintext tried where
+ * encryption fails.
+ */
+import type Wire from 'bittorrent-protocol'
+import type { Torrent, TorrentPeer } from 'webtorrent'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { plainAddress } from './address.ts'
+import { REQUEST_QUEUE_LENGTH } from './wire-guard.ts'
+
+/** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
+const NO_RECONNECT = 1_000
+/** How long a peer known to be a seed is left alone by a torrent that is complete itself. */
+const SEED_MEMORY_MS = 60 * 60_000
+/** Addresses remembered per torrent (seeds, self, plaintext); the oldest go first. */
+const MAX_REMEMBERED = 1_000
+/** Client name in the extended handshake (BEP 10), which other clients show in their peer lists. */
+const CLIENT_NAME = 'gguf-swarm 0.1'
+
+/** What the policy needs to know of the process. */
+export interface PolicyContext {
+  /** Our own peer id, 40 hex digits. */
+  readonly peerId: string
+  readonly port: () => number
+  /** Our DHT node's port; null for a node that must not be kept by others (BEP 43). */
+  readonly dhtPort: number | null
+  readonly onDhtNode: (node: PeerAddress) => void
+  /** Runs `dial` with outgoing encryption off. */
+  readonly withoutEncryption: <T>(dial: () => T) => T
+}
+
+/** A map that forgets its oldest entry when it is full. */
+class Remembered<V> {
+  readonly #entries = new Map<string, V>()
+  get(key: string): V | undefined {
+    return this.#entries.get(key)
+  }
+  set(key: string, value: V): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, value)
+    const [oldest] = this.#entries.keys()
+    if (this.#entries.size > MAX_REMEMBERED && oldest !== undefined) this.#entries.delete(oldest)
+  }
+}
+
+/** The policy of one torrent, in force from construction until the torrent ends. */
+export class WirePolicy {
+  readonly #torrent: Torrent
+  readonly #context: PolicyContext
+  readonly #self = new Remembered<true>()
+  readonly #seeds = new Remembered<number>()
+  readonly #plaintext = new Remembered<true>()
+
+  constructor(torrent: Torrent, context: PolicyContext) {
+    this.#torrent = torrent
+    this.#context = context
+    this.#fallBackToPlaintext()
+    torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address))
+    torrent.on('done', () => {
+      for (const wire of [...torrent.wires]) if (isSeed(wire, torrent)) this.#leaveSeed(wire)
+    })
+  }
+
+  /** Connects to a peer heard of, unless that is pointless: ourselves, or a seed while we are one. */
+  dial({ host, port }: PeerAddress): void {
+    const address = `${host}:${port}`
+    const torrent = this.#torrent
+    if (torrent.destroyed || this.#self.get(address)) return
+    if (torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()) return
+    torrent.addPeer(address, 'dht')
+  }
+
+  #onWire(wire: Wire, address: string | undefined): void {
+    const torrent = this.#torrent
+    const { peerId, port, dhtPort, onDhtNode } = this.#context
+    if (wire.peerId === peerId) {
+      if (address !== undefined) this.#self.set(address, true)
+      this.#forget(address)
+      wire.destroy()
+      return
+    }
+    Object.assign(wire.extendedHandshake, { v: CLIENT_NAME, p: port(), reqq: REQUEST_QUEUE_LENGTH })
+    wire.on('port', (theirs: number) => {
+      if (wire.remoteAddress && theirs > 0)
+        onDhtNode({ host: plainAddress(wire.remoteAddress), port: theirs })
+    })
+    const checkSeed = (): void => {
+      if (torrent.done && isSeed(wire, torrent)) this.#leaveSeed(wire, address)
+    }
+    wire.on('have-all', checkSeed)
+    wire.on('bitfield', checkSeed)
+    const greet = (): void => {
+      if (wire.destroyed) return
+      if (wire.peerExtensions.dht && dhtPort !== null) wire.port(dhtPort)
+      // A peer whose first messages came in one segment with its handshake was interested before the
+      // engine listened, and would never be unchoked.
+      if (wire.peerInterested && wire.amChoking) wire.unchoke()
+    }
+    // After the engine's own bitfield message, which BEP 3 wants to be the first.
+    if (torrent.ready) setImmediate(greet)
+    else torrent.once('ready', () => setImmediate(greet))
+  }
+
+  /** Two seeds have nothing to give each other: the connection goes, and is not made again for a while. */
+  #leaveSeed(wire: Wire, address = `${wire.remoteAddress}:${wire.remotePort}`): void {
+    this.#seeds.set(address, Date.now() + SEED_MEMORY_MS)
+    this.#forget(address)
+    wire.destroy()
+  }
+
+  #forget(address: string | undefined): void {
+    const peer = address === undefined ? undefined : this.#torrent._peers?.get(address)
+    if (peer !== undefined) peer.retries = NO_RECONNECT
+  }
+
+  /**
+   * The engine always opens with encryption (MSE) and never without, so a peer that speaks plaintext
+   * only could not be reached: after a connection that ended before its handshake, the next attempt is
+   * made the other way.
+   */
+  #fallBackToPlaintext(): void {
+    const torrent = this.#torrent
+    const addPeer = torrent._addPeer.bind(torrent)
+    torrent._addPeer = (address, type, source) => {
+      if (typeof address !== 'string') return addPeer(address, type, source)
+      const plain = this.#plaintext.get(address) === true
+      const dial = (): TorrentPeer | null => addPeer(address, type, source)
+      const peer = plain ? this.#context.withoutEncryption(dial) : dial()
+      peer?.once('disconnect', () => {
+        if (!peer._handshakeDone && !plain) this.#plaintext.set(address, true)
+      })
+      return peer
+    }
+  }
+}
+
+/** Has this peer every piece, by its own bitfield? */
+function isSeed(wire: Wire, torrent: Torrent): boolean {
+  for (let index = torrent.pieces.length - 1; index >= 0; index--) {
+    if (!wire.peerPieces.get(index)) return false
+  }
+  return torrent.pieces.length > 0
+}
