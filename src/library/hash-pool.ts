@@ -31,6 +31,8 @@ export interface HashPoolOptions {
 
 export interface HashOptions {
   readonly signal?: AbortSignal
+  /** Called when a thread begins with the file. */
+  readonly onStart?: () => void
   /** Called a few times a second with the bytes hashed so far. */
   readonly onProgress?: (hashedBytes: number) => void
 }
@@ -65,7 +67,7 @@ export class HashPool {
    * @throws the signal's reason; an Error with the system's `code` when the file cannot be read; FailedError
    *   `hash-worker` when the thread died, and `stopped`
    */
-  hash(job: HashJob, { signal, onProgress }: HashOptions = {}): Promise<HashResult> {
+  hash(job: HashJob, { signal, onStart, onProgress }: HashOptions = {}): Promise<HashResult> {
     if (this.#stopped)
       return Promise.reject(new FailedError('stopped', `${job.path} was not hashed: stopping`))
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -75,6 +77,7 @@ export class HashPool {
       const task: Task = {
         job,
         ...(signal && { signal }),
+        ...(onStart && { onStart }),
         ...(onProgress && { onProgress }),
         resolve: (result) => {
           done()
@@ -123,6 +126,7 @@ export class HashPool {
       thread.task = task
       thread.worker.ref()
       send(thread.worker, { kind: 'hash', job: task.job })
+      task.onStart?.()
     }
   }
 
@@ -149,8 +153,7 @@ export class HashPool {
       return
     }
     thread.task = undefined
-    if (task.signal?.aborted) task.reject(task.signal.reason)
-    else if (reply.kind === 'result') task.resolve(reply.result)
+    if (reply.kind === 'result') task.resolve(reply.result)
     else task.reject(Object.assign(new Error(reply.message), { code: reply.code }))
     this.#dispatch()
     if (!thread.task) this.#rest(thread)
@@ -177,15 +180,13 @@ export class HashPool {
     this.#dispatch()
   }
 
-  /** A waiting task is dropped; a running one ends at its next piece, and its thread lives on. */
+  /** A waiting task is dropped; a running one ends at its next read, and its thread lives on. */
   #cancel(task: Task): void {
     const waiting = this.#queue.indexOf(task)
-    if (waiting >= 0) {
-      this.#queue.splice(waiting, 1)
-      task.reject(task.signal?.reason)
-      return
-    }
+    if (waiting >= 0) this.#queue.splice(waiting, 1)
     for (const thread of this.#threads) if (thread.task === task) send(thread.worker, { kind: 'cancel' })
+    // At once, as a disk that hangs would keep the thread from answering.
+    task.reject(task.signal?.reason)
   }
 }
 

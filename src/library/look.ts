@@ -1,0 +1,51 @@
+/** One look at a path: what stands there now, without reading it. */
+import type { BigIntStats } from 'node:fs'
+import { lstat, stat } from 'node:fs/promises'
+import { messageOf, systemCode } from '../errors.ts'
+
+/** `nothing` also stands for folders, whatever they are called: what is in them is found by itself. */
+export type Sight =
+  | { readonly kind: 'file'; readonly stats: BigIntStats }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'unusable'; readonly code: string; readonly reason: string }
+
+const MISSING = new Set(['ENOENT', 'ENOTDIR'])
+
+/** Looks at `path`, through symbolic links. Never throws. */
+export async function lookAt(path: string): Promise<Sight> {
+  try {
+    const stats = await stat(path, { bigint: true })
+    if (stats.isFile()) return { kind: 'file', stats }
+    if (stats.isDirectory()) return { kind: 'nothing' }
+    return { kind: 'unusable', code: 'not-a-file', reason: 'it is a device, a pipe or a socket' }
+  } catch (error) {
+    if (!MISSING.has(systemCode(error))) return unreadable(error)
+    const isLink = await lstat(path).then(
+      (stats) => stats.isSymbolicLink(),
+      () => false,
+    )
+    return isLink ? unusableLink : { kind: 'nothing' }
+  }
+}
+
+const unusableLink: Sight = {
+  kind: 'unusable',
+  code: 'unreadable',
+  reason: 'it is a link to something that is not there; repair or remove the link',
+}
+
+/** Why a file that stands there cannot be opened or read. */
+export function unreadable(error: unknown): Extract<Sight, { kind: 'unusable' }> {
+  const code = systemCode(error)
+  const why: Readonly<Record<string, string>> = {
+    EACCES: 'permission denied; give this user the right to read it',
+    EPERM: 'permission denied; give this user the right to read it',
+    ELOOP: 'its link leads in a circle; repair or remove the link',
+    EIO: 'the disk reported a read error; check the disk',
+  }
+  return {
+    kind: 'unusable',
+    code: 'unreadable',
+    reason: why[code] ?? `it cannot be read: ${messageOf(error)}`,
+  }
+}

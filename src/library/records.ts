@@ -1,0 +1,163 @@
+/**
+ * What is remembered of each shard, so that a restart reads none of them again: one JSON file a shard in
+ * `<stateDir>/shards/`. A record is only believed if its parts fit each other: the infohash is computed again from
+ * the hashes it holds. What does not fit is put aside, and its shard hashed anew.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asDiskError, messageOf, systemCode } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { buildInfo } from '../metainfo/create.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { TEMPORARY_FILE, writeFileAtomic } from './atomic-file.ts'
+import { type FileIdentity, identityFromJson, identityToJson } from './identity.ts'
+
+/** One shard as it was when it was hashed. */
+export interface ShardRecord {
+  /** Absolute, as found under the root; a symbolic link stays the link. */
+  readonly path: string
+  readonly name: string
+  readonly identity: FileIdentity
+  readonly infoHash: InfoHash
+  readonly sha256: string
+  readonly length: number
+  readonly pieceLength: number
+  readonly pieces: Uint8Array
+}
+
+/** Another number is another format: such a record is put aside like a damaged one. */
+const VERSION = 1
+
+/** A record of a 8 TB file has 14 MB; more is no record. */
+const MAX_RECORD_BYTES = 32_000_000
+
+const RECORD_FILE = /^[0-9a-f]{40}\.json$/
+
+/** The records of one state folder, in memory and on disk. */
+export class ShardRecords {
+  readonly #folder: string
+  readonly #log: Log
+  readonly #byPath = new Map<string, ShardRecord>()
+
+  constructor(stateDir: string, log: Log) {
+    this.#folder = join(stateDir, 'shards')
+    this.#log = log
+  }
+
+  /**
+   * Reads all records; damaged ones are renamed to `.damaged` with one warning for all of them.
+   * @throws DiskError when the folder cannot be made or read
+   */
+  async load(): Promise<void> {
+    this.#byPath.clear()
+    const names = await this.#list()
+    const damaged: string[] = []
+    for (const name of names) {
+      const file = join(this.#folder, name)
+      if (TEMPORARY_FILE.test(name)) {
+        // Left by a process that was killed while it wrote.
+        await rm(file, { force: true }).catch(() => {})
+        continue
+      }
+      if (!RECORD_FILE.test(name)) continue
+      try {
+        const record = parseRecord(await readLimited(file))
+        if (fileNameOf(record.path) !== name) throw new Error('it is the record of another path')
+        this.#byPath.set(record.path, record)
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') continue
+        damaged.push(`${name} (${messageOf(error)})`)
+        await rename(file, `${file}.damaged`).catch(() => {})
+      }
+    }
+    if (damaged.length === 0) return
+    const shown = damaged.slice(0, 3).join(', ')
+    this.#log.warn(
+      `${damaged.length} damaged record(s) in ${this.#folder} put aside, their shards are hashed again: ${shown}`,
+    )
+  }
+
+  get(path: string): ShardRecord | undefined {
+    return this.#byPath.get(path)
+  }
+
+  /** The paths that have a record. */
+  paths(): readonly string[] {
+    return [...this.#byPath.keys()]
+  }
+
+  /** @throws DiskError naming the record; the shard can be served without it. */
+  async save(record: ShardRecord): Promise<void> {
+    this.#byPath.set(record.path, record)
+    const { path, name, infoHash, sha256, length, pieceLength } = record
+    const json = {
+      version: VERSION,
+      path,
+      name,
+      identity: identityToJson(record.identity),
+      infoHash,
+      sha256,
+      length,
+      pieceLength,
+      pieces: Buffer.from(record.pieces).toString('base64'),
+    }
+    await writeFileAtomic(this.#fileOf(path), `${JSON.stringify(json)}\n`)
+  }
+
+  /** Forgets a path; a record that cannot be removed only costs its shard another look after a restart. */
+  async remove(path: string): Promise<void> {
+    if (!this.#byPath.delete(path)) return
+    await rm(this.#fileOf(path), { force: true }).catch(() => {})
+  }
+
+  #fileOf(path: string): string {
+    return join(this.#folder, fileNameOf(path))
+  }
+
+  async #list(): Promise<string[]> {
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      return await readdir(this.#folder)
+    } catch (error) {
+      throw asDiskError(error, this.#folder)
+    }
+  }
+}
+
+/** A path may be longer than a file name, and holds separators; its hash does not. */
+function fileNameOf(path: string): string {
+  return `${createHash('sha1').update(path).digest('hex')}.json`
+}
+
+async function readLimited(file: string): Promise<string> {
+  const { size } = await stat(file)
+  if (size > MAX_RECORD_BYTES) throw new Error(`it has ${size} bytes`)
+  return await readFile(file, 'utf8')
+}
+
+function parseRecord(text: string): ShardRecord {
+  const {
+    version,
+    path,
+    name,
+    identity: times,
+    infoHash,
+    sha256,
+    length,
+    pieceLength,
+    pieces,
+  } = JSON.parse(text)
+  if (version !== VERSION) throw new Error(`it has version ${version}, not ${VERSION}`)
+  const identity = identityFromJson(times)
+  const wellFormed =
+    identity !== undefined &&
+    [path, name, pieces].every((value) => typeof value === 'string') &&
+    [length, pieceLength].every((value) => Number.isSafeInteger(value) && value > 0) &&
+    typeof sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(sha256)
+  if (!wellFormed || identity.size !== BigInt(length)) throw new Error('a value is missing or out of range')
+  const info = buildInfo({ name, length, pieceLength, pieces: new Uint8Array(Buffer.from(pieces, 'base64')) })
+  if (info.infoHash !== infoHash) throw new Error('its infohash is not that of its hashes')
+  return { path, name, identity, infoHash: info.infoHash, sha256, length, pieceLength, pieces: info.pieces }
+}

@@ -1,0 +1,304 @@
+/**
+ * The files of a library, each in one state; `look` moves one to its next (drawn in shard-state.ts). Every look starts
+ * from what stands on disk now, so it does not matter which event caused it, or how many were lost.
+ */
+import type { BigIntStats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { messageOf, systemCode } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { pieceLengthFor } from '../metainfo/piece-length.ts'
+import type { HashedFile, HashPool } from './hash-pool.ts'
+import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
+import { lookAt, unreadable } from './look.ts'
+import type { LookLoop } from './look-loop.ts'
+import type { ShardRecord, ShardRecords } from './records.ts'
+import { shardNameProblem } from './shard-name.ts'
+import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
+import { isFirstWay, MAX_SHARDS, relativeTo } from './walk.ts'
+import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
+
+/** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
+const MAX_REST_MS = 600_000
+
+/** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
+const RETRIED = new Set(['EACCES', 'EPERM', 'hash-worker'])
+
+export interface ShardFilesOptions {
+  readonly root: string
+  readonly pool: Pick<HashPool, 'hash'>
+  readonly log: Log
+  readonly times: SettleTimes
+  readonly records: ShardRecords
+  readonly loop: Pick<LookLoop, 'mark' | 'run'>
+  readonly listener: LibraryListener
+  /** A file is seeding, rejected, gone, or was said to be waiting. */
+  readonly onDecided: (path: string) => void
+  /** Aborted when the library stops: nothing changes and nothing is told after that. */
+  readonly signal: AbortSignal
+}
+
+export class ShardFiles {
+  readonly #options: ShardFilesOptions
+  readonly #states = new Map<string, ShardState>()
+  /** Shards that somebody found not to be what was hashed, and why … */
+  readonly #suspicions = new Map<string, string>()
+  /** … and how often so far. */
+  readonly #strikes = new Map<string, number>()
+
+  constructor(options: ShardFilesOptions) {
+    this.#options = options
+    options.signal.addEventListener('abort', () => {
+      for (const state of this.#states.values())
+        if (state.kind === 'hashing') state.abort.abort(options.signal.reason)
+    })
+  }
+
+  get states(): ReadonlyMap<string, ShardState> {
+    return this.#states
+  }
+
+  /** The next look withdraws the shard and hashes it again, even if its identity is still the same. */
+  suspect(path: string, reason: string): void {
+    if (this.#states.get(path)?.kind === 'seeding') this.#suspicions.set(path, reason)
+  }
+
+  /** Looks at one path and does what follows from it. Never runs twice for one path at once. */
+  async look(path: string): Promise<void> {
+    const known = this.#states.has(path)
+    const sight = await lookAt(path)
+    const unwanted = !known && sight.kind !== 'nothing' && !(await this.#isWanted(path))
+    if (this.#options.signal.aborted) return
+    if (unwanted) return this.#options.onDecided(path)
+    switch (sight.kind) {
+      case 'nothing':
+        return await this.#lose(path)
+      case 'unusable':
+        return this.#reject(path, undefined, { ...sight, retry: true })
+      case 'file':
+        return await this.#see(path, sight.stats)
+    }
+  }
+
+  async #isWanted(path: string): Promise<boolean> {
+    return this.#states.size < MAX_SHARDS && (await isFirstWay(path, this.#options.root))
+  }
+
+  /** A file stands there: is it news? */
+  async #see(path: string, stats: BigIntStats): Promise<void> {
+    const identity = identityOfStats(stats)
+    const state = this.#states.get(path)
+    const same = state?.identity !== undefined && sameIdentity(state.identity, identity)
+    const suspicion = this.#suspicions.get(path)
+    this.#suspicions.delete(path)
+    switch (state?.kind) {
+      case undefined:
+        if (this.#resume(path, identity)) return
+        this.#settle(path, stats)
+        break
+      case 'seeding':
+        if (same && suspicion === undefined) return
+        this.#withdraw(path, state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
+        if (same) this.#strikes.set(path, (this.#strikes.get(path) ?? 0) + 1)
+        else this.#strikes.delete(path)
+        this.#settle(path, stats)
+        break
+      case 'hashing':
+        if (same) return
+        state.abort.abort(new Error('the file changed'))
+        this.#settle(path, stats)
+        break
+      case 'rejected':
+        if (same && !state.retry) return
+        this.#settle(path, stats, state)
+        break
+      case 'settling':
+        if (!same) this.#settle(path, stats, state)
+        break
+    }
+    await this.#advance(path, stats)
+  }
+
+  /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
+  #resume(path: string, identity: FileIdentity): boolean {
+    const record = this.#options.records.get(path)
+    const fits =
+      record !== undefined &&
+      sameIdentityAfterRestart(record.identity, identity) &&
+      record.name === basename(path) &&
+      record.pieceLength === pieceLengthFor(record.length) &&
+      shardNameProblem(record.name) === undefined
+    if (fits) this.#seed(path, { ...record, identity })
+    return fits
+  }
+
+  #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
+    const nowMs = performance.now()
+    const settled = before?.kind === 'settling' ? before : undefined
+    const identity = identityOfStats(stats)
+    // A change seen with our own eyes is newer than any time that another machine's clock put on the file.
+    const known = this.#states.get(path)?.identity
+    const changed = known !== undefined && !sameIdentity(known, identity)
+    const newestMs = Number(stats.mtimeNs > stats.ctimeNs ? stats.mtimeNs : stats.ctimeNs) / 1e6
+    const quietBeforeMs = changed ? 0 : Math.max(0, Date.now() - newestMs)
+    const strikes = this.#strikes.get(path) ?? 0
+    const restMs = strikes > 1 ? Math.min(this.#options.times.settleMs * 2 ** strikes, MAX_REST_MS) : 0
+    this.#states.set(path, {
+      kind: 'settling',
+      identity,
+      seenAtMs: nowMs,
+      quietBeforeMs,
+      sinceMs: settled?.sinceMs ?? nowMs,
+      notBeforeMs: nowMs + restMs,
+      told: settled?.told ?? new Set(),
+      rejectedAs: before?.kind === 'rejected' ? rejectionKey(before) : settled?.rejectedAs,
+      evidence: undefined,
+    })
+  }
+
+  /** Takes a settling file as far as it can go now, and says when to look again. */
+  async #advance(path: string, stats: BigIntStats): Promise<void> {
+    const state = this.#states.get(path)
+    if (state?.kind !== 'settling') return
+    const { times, loop, signal } = this.#options
+    const name = basename(path)
+    const problem = shardNameProblem(name)
+    if (problem !== undefined) return this.#reject(path, state, { ...problem, retry: false })
+    const nowMs = performance.now()
+    const quietMs = nowMs - state.seenAtMs + state.quietBeforeMs
+    const restMs = Math.max(times.momentMs - quietMs, state.notBeforeMs - nowMs)
+    if (restMs > 0) {
+      if (nowMs - state.sinceMs >= times.changingMs)
+        this.#wait(path, state, 'changing', 'it is still being written')
+      return loop.mark(path, restMs)
+    }
+    try {
+      state.evidence ??= await gatherEvidence(path, stats, signal)
+      const step = await nextStep({ path, name, identity: state.identity }, state.evidence, quietMs, times)
+      if (signal.aborted || this.#states.get(path) !== state) return
+      if (step.kind === 'whole') return this.#hash(path, state)
+      if (step.kind === 'reject') return this.#reject(path, state, { ...step, retry: false })
+      if (step.because) this.#wait(path, state, step.because.kind, step.because.reason)
+      loop.mark(path, step.forMs)
+    } catch (error) {
+      if (signal.aborted || this.#states.get(path) !== state) return
+      if (systemCode(error) === 'ENOENT') loop.mark(path)
+      else this.#reject(path, state, { ...unreadable(error), retry: true })
+    }
+  }
+
+  #wait(path: string, { told }: Settling, kind: WaitKind, reason: string): void {
+    if (told.has(kind)) return
+    told.add(kind)
+    this.#options.listener.onWaiting(this.#relative(path), reason)
+    this.#options.onDecided(path)
+  }
+
+  #hash(path: string, { identity }: Settling): void {
+    const state: Hashing = { kind: 'hashing', identity, abort: new AbortController(), hashedBytes: 0 }
+    this.#states.set(path, state)
+    this.#options.loop.run(this.#hashAndSeed(path, state))
+  }
+
+  async #hashAndSeed(path: string, state: Hashing): Promise<void> {
+    const { pool, listener, signal } = this.#options
+    const length = Number(state.identity.size)
+    const isCurrent = (): boolean => !signal.aborted && this.#states.get(path) === state
+    try {
+      const hashed = await pool.hash(
+        { path, name: basename(path), pieceLength: pieceLengthFor(length) },
+        {
+          signal: state.abort.signal,
+          onStart: () => listener.onHashing(this.#relative(path), length),
+          onProgress: (hashedBytes) => {
+            state.hashedBytes = hashedBytes
+          },
+        },
+      )
+      if (!isCurrent()) return
+      if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, state.identity))
+        return this.#restart(path)
+      const record = recordOf(path, hashed)
+      await this.#save(record)
+      if (isCurrent()) this.#seed(path, record)
+    } catch (error) {
+      if (!isCurrent()) return
+      if (systemCode(error) === 'ENOENT') return this.#restart(path)
+      // With its identity kept: a disk that fails is not read from end to end again every minute.
+      this.#reject(path, state, { ...unreadable(error), retry: RETRIED.has(systemCode(error)) })
+    }
+  }
+
+  /** The file changed while it was hashed: all that was known of it is void, and the next look begins anew. */
+  #restart(path: string): void {
+    this.#states.delete(path)
+    this.#options.loop.mark(path)
+  }
+
+  async #save(record: ShardRecord): Promise<void> {
+    try {
+      await this.#options.records.save(record)
+    } catch (error) {
+      this.#options.log.warn(
+        `${messageOf(error)}; ${record.path} is seeded, but hashed again after a restart`,
+      )
+    }
+  }
+
+  #seed(path: string, record: ShardRecord): void {
+    const shard: ShardFile = { ...record, relativePath: this.#relative(path) }
+    this.#states.set(path, { kind: 'seeding', identity: record.identity, shard })
+    this.#options.listener.onShard(shard)
+    this.#options.onDecided(path)
+  }
+
+  #withdraw(path: string, shard: ShardFile, reason: string): void {
+    this.#options.loop.run(this.#options.records.remove(path))
+    this.#options.listener.onGone(shard, reason)
+  }
+
+  #reject(
+    path: string,
+    from: Settling | Hashing | undefined,
+    { code, reason, retry }: Pick<Rejected, 'code' | 'reason' | 'retry'>,
+  ): void {
+    const before = this.#states.get(path)
+    if (before?.kind === 'seeding') this.#withdraw(path, before.shard, reason)
+    if (before?.kind === 'hashing') before.abort.abort(new Error(reason))
+    const state: Rejected = { kind: 'rejected', identity: from?.identity, code, reason, retry }
+    const toldAs =
+      before?.kind === 'rejected' ? rejectionKey(before) : from?.kind === 'settling' ? from.rejectedAs : ''
+    this.#states.set(path, state)
+    if (toldAs !== rejectionKey(state)) this.#options.listener.onRejected(this.#relative(path), code, reason)
+    this.#options.onDecided(path)
+  }
+
+  /** Nothing stands there any more. */
+  async #lose(path: string): Promise<void> {
+    const state = this.#states.get(path)
+    this.#states.delete(path)
+    this.#strikes.delete(path)
+    if (state?.kind === 'hashing') state.abort.abort(new Error('the file is gone'))
+    if (state?.kind === 'seeding') this.#options.listener.onGone(state.shard, 'it was removed')
+    this.#options.onDecided(path)
+    // With the root itself gone (a disk that is not mounted), the files may be back unchanged: then a record saves hours.
+    const rootStands = await stat(this.#options.root).then(
+      () => true,
+      () => false,
+    )
+    if (rootStands) await this.#options.records.remove(path)
+  }
+
+  #relative(path: string): string {
+    return relativeTo(this.#options.root, path)
+  }
+}
+
+function rejectionKey({ code, reason }: Pick<Rejected, 'code' | 'reason'>): string {
+  return `${code} ${reason}`
+}
+
+function recordOf(path: string, hashed: HashedFile): ShardRecord {
+  const { name, identity, infoHash, sha256, length, pieceLength, pieces } = hashed
+  return { path, name, identity, infoHash, sha256, length, pieceLength, pieces }
+}

@@ -1,0 +1,176 @@
+/**
+ * Keeps one folder's shards: which are there, which are whole, and what their torrents are made of. A watcher's events
+ * and a slow rescan only mark paths as worth a look; a loop takes them up and moves each file from state to state.
+ */
+import { resolve } from 'node:path'
+import { FailedError, messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { HashPool } from './hash-pool.ts'
+import { LookLoop } from './look-loop.ts'
+import { ShardRecords } from './records.ts'
+import { ShardFiles } from './shard-files.ts'
+import { entryOf, type LibraryEntry, type LibraryListener } from './shard-state.ts'
+import { isUnder, listShards, relativeTo } from './walk.ts'
+import { FolderWatcher } from './watcher.ts'
+import { SETTLE_TIMES, type SettleTimes } from './wholeness.ts'
+
+export type { LibraryEntry, LibraryListener, ScanSummary, ShardFile } from './shard-state.ts'
+
+/** Enough that a slow disk answers several, few enough to leave the thread pool to others. */
+const MAX_LOOKS = 4
+
+/** Events can be lost (network file systems, exhausted watches); a look at each file this often finds out. */
+const RESCAN_MS = 60_000
+
+/** A file that is being written gives thousands of events a second; so many ms of them cost one look. */
+const GATHER_MS = 50
+
+export interface LibraryOptions {
+  /** The folder; must exist when the library starts. */
+  readonly root: string
+  /** Records go to `shards/` in it. */
+  readonly stateDir: string
+  /** Only used, not stopped. */
+  readonly hashPool: Pick<HashPool, 'hash'>
+  readonly log: Log
+  /** Only tests give other times. */
+  readonly times?: SettleTimes
+  readonly rescanMs?: number
+}
+
+export class ShardLibrary implements AsyncDisposable {
+  readonly #root: string
+  readonly #log: Log
+  readonly #rescanMs: number
+  readonly #listener: LibraryListener
+  readonly #records: ShardRecords
+  readonly #watcher: FolderWatcher
+  readonly #loop: LookLoop
+  readonly #files: ShardFiles
+  readonly #stopping = new AbortController()
+  readonly #warned = new Set<string>()
+  /** The files that were there at start: how many, and which are not decided yet; undefined once that was told. */
+  #scan: { readonly files: number; readonly undecided: Set<string> } | undefined
+  #rescanTimer: NodeJS.Timeout | undefined
+  #started: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: LibraryOptions, listener: LibraryListener) {
+    const { log, hashPool: pool, times = SETTLE_TIMES } = options
+    const root = resolve(options.root)
+    this.#root = root
+    this.#log = log
+    this.#rescanMs = options.rescanMs ?? RESCAN_MS
+    this.#listener = listener
+    this.#records = new ShardRecords(options.stateDir, log)
+    this.#watcher = new FolderWatcher({ root, log, onDirty: (path) => this.#loop.mark(path, GATHER_MS) })
+    this.#loop = new LookLoop({
+      maxLooks: MAX_LOOKS,
+      look: (path) => this.#files.look(path),
+      onError: (error) => this.#warnOnce(`looking at ${root}: ${messageOf(error)}`),
+    })
+    this.#files = new ShardFiles({
+      root,
+      pool,
+      log,
+      times,
+      listener,
+      records: this.#records,
+      loop: this.#loop,
+      onDecided: (path) => this.#decided(path),
+      signal: this.#stopping.signal,
+    })
+  }
+
+  /**
+   * Begins to watch and to look; resolves when it is known which files are there, long before all are hashed. When
+   * `signal` is aborted later, the library stops.
+   * @throws UsageError `bad-folder`; DiskError when the records cannot be read
+   */
+  start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#started ??= this.#start(signal)
+    return this.#started
+  }
+
+  /** Ends watching, looking and hashing; nothing is told any more. Files and records stay. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** All files known now, in no order. */
+  entries(): readonly LibraryEntry[] {
+    return [...this.#files.states].map(([path, state]) => entryOf(path, relativeTo(this.#root, path), state))
+  }
+
+  /** Says that the shard at `path` was found not to be what was hashed: it is withdrawn, and hashed again. */
+  recheck(path: string, reason = 'it is not what was hashed'): void {
+    this.#files.suspect(path, reason)
+    this.#loop.mark(path)
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    signal?.addEventListener('abort', () => void this.stop(), { once: true, signal: this.#stopping.signal })
+    try {
+      const found = await this.#list()
+      await this.#records.load()
+      this.#stopping.signal.throwIfAborted()
+      this.#scan = { files: found.length, undecided: new Set(found) }
+      this.#watcher.start()
+      for (const path of found) this.#loop.mark(path)
+      // Shards that are remembered but gone are looked at too, which removes their records. One state folder may have
+      // served another root before: its records are none of our business.
+      for (const path of this.#records.paths()) if (isUnder(this.#root, path)) this.#loop.mark(path)
+      this.#rescanTimer = setInterval(() => this.#loop.run(this.#rescan()), this.#rescanMs)
+      this.#tellScanned()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort(new FailedError('stopped', `${this.#root}: stopping`))
+    clearInterval(this.#rescanTimer)
+    await Promise.all([this.#watcher.stop(), this.#loop.stop()])
+  }
+
+  async #rescan(): Promise<void> {
+    try {
+      for (const path of await this.#list()) this.#loop.mark(path)
+      this.#warned.delete('root')
+    } catch (error) {
+      this.#warnOnce(`${messageOf(error)}; it is looked for again`, 'root')
+    }
+    for (const path of this.#files.states.keys()) this.#loop.mark(path)
+  }
+
+  #list(): Promise<readonly string[]> {
+    return listShards(this.#root, (line) => this.#warnOnce(line))
+  }
+
+  #decided(path: string): void {
+    if (this.#scan?.undecided.delete(path)) this.#tellScanned()
+  }
+
+  #tellScanned(): void {
+    if (this.#scan === undefined || this.#scan.undecided.size > 0) return
+    const { files } = this.#scan
+    this.#scan = undefined
+    const count = (...kinds: readonly LibraryEntry['state'][]): number =>
+      [...this.#files.states.values()].filter(({ kind }) => kinds.includes(kind)).length
+    const waiting = count('settling', 'hashing')
+    this.#listener.onScanned({ files, seeding: count('seeding'), rejected: count('rejected'), waiting })
+  }
+
+  #warnOnce(line: string, key = line): void {
+    if (this.#warned.has(key) || this.#stopping.signal.aborted) return
+    this.#warned.add(key)
+    this.#log.warn(line)
+  }
+}

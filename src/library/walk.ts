@@ -1,0 +1,134 @@
+/**
+ * Lists the shards under a folder: sub-folders too, hidden ones not, symbolic links followed, each folder once however
+ * many links lead to it. Bounded, because a folder given by mistake can be a whole disk.
+ */
+import type { Dirent } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import { systemCode, UsageError } from '../errors.ts'
+import { isHiddenName, isShardName } from './shard-name.ts'
+
+/** Deeper than any model folder; the watcher stops there too. */
+export const MAX_DEPTH = 16
+
+/** Ten thousand shards are some hundred TB; more is a folder given by mistake. */
+export const MAX_SHARDS = 10_000
+
+/** Files of any kind that one walk looks at. */
+const MAX_ENTRIES = 500_000
+
+/** Told about what could not be looked at; the walk goes on. */
+export type Warn = (line: string) => void
+
+/**
+ * Absolute paths of all shards under `root`, sorted.
+ * @throws UsageError `bad-folder` when the root itself is missing, no folder, or unreadable
+ */
+export async function listShards(root: string, warn: Warn): Promise<readonly string[]> {
+  const realRoot = await realPathOfRoot(root)
+  const linked = new Set<string>()
+  const shards: string[] = []
+  const folders = [{ path: root, depth: 0 }]
+  let entries = 0
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const { path, depth } = folder
+    const list = await readFolder(path, root, warn)
+    entries += list.length
+    for (const entry of list) {
+      if (isHiddenName(entry.name)) continue
+      const child = join(path, entry.name)
+      if (await isFolder(entry, child)) {
+        if (depth + 1 > MAX_DEPTH) warn(`${child} is not looked into: more than ${MAX_DEPTH} folders deep`)
+        else if (!entry.isSymbolicLink() || (await isNewFolder(child, realRoot, linked))) {
+          folders.push({ path: child, depth: depth + 1 })
+        }
+      } else if (isShardName(entry.name)) shards.push(child)
+    }
+    if (shards.length > MAX_SHARDS || entries > MAX_ENTRIES) {
+      warn(
+        `${root} holds too much (over ${MAX_SHARDS} shards or ${MAX_ENTRIES} files); only a part of it is seeded`,
+      )
+      break
+    }
+  }
+  return shards.slice(0, MAX_SHARDS).sort()
+}
+
+/**
+ * Whether a path that the watcher names is one that {@link listShards} would give, and not a second way to a folder
+ * that is under the root anyway.
+ */
+export async function isFirstWay(path: string, root: string): Promise<boolean> {
+  const folder = dirname(path)
+  try {
+    const [realRoot, real] = await Promise.all([realpath(root), realpath(folder)])
+    return real === join(realRoot, relative(root, folder)) || !isReachedAnyway(real, realRoot)
+  } catch {
+    return true // It is going; a look at the file itself will tell.
+  }
+}
+
+/** @throws UsageError `bad-folder` */
+async function realPathOfRoot(root: string): Promise<string> {
+  try {
+    const real = await realpath(root)
+    if ((await stat(real)).isDirectory()) return real
+  } catch (error) {
+    throw badRoot(root, error)
+  }
+  throw new UsageError('bad-folder', `${root} is not a folder; give the folder that holds the shards`)
+}
+
+function badRoot(root: string, cause: unknown): UsageError {
+  const code = systemCode(cause)
+  const why =
+    code === 'ENOENT'
+      ? 'is not there; make it, or give the folder that holds the shards'
+      : `cannot be read (${code || cause}); give this user the right to read it`
+  return new UsageError('bad-folder', `the folder ${root} ${why}`, { cause })
+}
+
+async function readFolder(path: string, root: string, warn: Warn): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true })
+  } catch (error) {
+    if (path === root) throw badRoot(root, error)
+    // Removed since its parent was read: nothing to say.
+    if (systemCode(error) !== 'ENOENT') {
+      warn(`the folder ${path} cannot be read (${systemCode(error)}); what is in it is not seeded`)
+    }
+    return []
+  }
+}
+
+async function isFolder(entry: Dirent, path: string): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isDirectory()
+  // A link to nothing counts as a file, so that its name can be told to be broken.
+  return await stat(path).then(
+    (target) => target.isDirectory(),
+    () => false,
+  )
+}
+
+async function isNewFolder(link: string, realRoot: string, linked: Set<string>): Promise<boolean> {
+  const real = await realpath(link).catch(() => undefined)
+  if (real === undefined || linked.has(real) || isReachedAnyway(real, realRoot)) return false
+  linked.add(real)
+  return true
+}
+
+/** A folder inside the root is found by its own name; one around the root would lead to everything else on the disk. */
+function isReachedAnyway(real: string, realRoot: string): boolean {
+  if (isUnder(real, realRoot)) return true
+  return isUnder(realRoot, real) && !relative(realRoot, real).split(sep).some(isHiddenName)
+}
+
+/** Whether `path` is `folder` itself or below it, as text. */
+export function isUnder(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+}
+
+/** The path below the root, for messages. */
+export function relativeTo(root: string, path: string): string {
+  return relative(root, path) || basename(path)
+}
