@@ -105,7 +105,10 @@ export class ProgressDisplay {
     known.state = state
     known.pace.add(now, state.verifiedBytes)
     this.#states.set(state.infoHash, known)
-    if (this.#isInteractive) return this.#draw()
+    if (this.#isInteractive) {
+      this.#draw()
+      return
+    }
     const topic = `${state.phase}:${state.stall?.reason ?? ''}`
     if (now - known.printedAt < PLAIN_INTERVAL_MS && topic === known.said) return
     Object.assign(known, { printedAt: now, said: topic })

@@ -83,7 +83,10 @@ function seederOptions(args: SeedArguments): SeederOptions {
 }
 
 function tellIsolated(isolated: boolean, { dht }: SeederOptions, log: Log): void {
-  if (!isolated) return log.info('[DHT] ✓ A DHT node answers; announcing now')
+  if (!isolated) {
+    log.info('[DHT] ✓ A DHT node answers; announcing now')
+    return
+  }
   const asked = dht.kind === 'public' ? 'the public routers' : dht.bootstrap.map(formatPeerAddress).join(', ')
   log.warn(
     `[DHT] No DHT node answers at ${asked}: nobody can find this host yet. It keeps serving and keeps trying. ` +
@@ -110,27 +113,35 @@ function logListener(context: CommandContext, log: Log): EventListener {
   const onEvent = (event: SeedEvent): void => {
     switch (event.event) {
       case 'listening':
-        return log.info(
+        log.info(
           `[HOST] Listening: BitTorrent TCP ${event.port}, DHT UDP ${event.dhtPort} (host id: ${event.hostId})`,
         )
+        break
       case 'hashing':
-        return log.info(`[TORRENT] Hashing: ${event.file} (${event.length} bytes)`)
+        log.info(`[TORRENT] Hashing: ${event.file} (${event.length} bytes)`)
+        break
       case 'seeding':
         names.set(event.infoHash, event.file)
         log.info(`[TORRENT] ✓ Seeding primary shard: ${event.file} (hash: ${event.infoHash})`)
-        return context.out(`${event.magnet}\n`)
+        context.out(`${event.magnet}\n`)
+        break
       case 'announced':
-        return tellRegistered(event.infoHash, names, registered, log)
+        tellRegistered(event.infoHash, names, registered, log)
+        break
       case 'rejected':
-        return log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
+        log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
+        break
       case 'waiting':
-        return log.info(`[TORRENT] Waiting for ${event.file}: ${event.reason}`)
+        log.info(`[TORRENT] Waiting for ${event.file}: ${event.reason}`)
+        break
       case 'withdrawn':
         names.delete(event.infoHash)
         registered.delete(event.infoHash)
-        return log.warn(`[TORRENT] Withdrawn: ${event.file} (hash: ${event.infoHash}): ${event.reason}`)
+        log.warn(`[TORRENT] Withdrawn: ${event.file} (hash: ${event.infoHash}): ${event.reason}`)
+        break
       case 'error':
-        return log.warn(`[HOST] ${event.message}`)
+        log.warn(`[HOST] ${event.message}`)
+        break
     }
   }
   return {

@@ -2,7 +2,7 @@
  * The BitTorrent engine behind promises and our own types. The only file that meets webtorrent; its own
  * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import type Wire from 'bittorrent-protocol'
 import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf, systemCode } from '../errors.ts'
@@ -19,8 +19,6 @@ const WEBTORRENT_VERSION = '3.0.21'
 const UPLOAD_SLOTS = 50
 /** Outgoing connections of one torrent; the limit of the whole process is `maxConns`. */
 const MAX_CONNECTIONS_PER_TORRENT = 100
-/** Any priority above the 0 of the rest. */
-const HEADER_PRIORITY = 1
 /** The engine closes within milliseconds; what takes longer is a socket that hangs. */
 const STOP_DEADLINE_MS = 3_000
 
@@ -157,7 +155,7 @@ export class SwarmClient implements AsyncDisposable {
     return this.#manage(torrent, infoHash, { onFailed, onMetadata: () => undefined })
   }
 
-  /** Starts a download; pieces are requested in order of rarity and written as they are verified. */
+  /** Starts a download; pieces are written as they are verified. */
   download(request: DownloadRequest): SwarmTorrent {
     const { known, infoHash } = request
     class Store extends DownloadStore {
@@ -174,12 +172,13 @@ export class SwarmClient implements AsyncDisposable {
       storeOpts: {},
       storeCacheSlots: 0,
       uploads: UPLOAD_SLOTS,
-      strategy: 'rarest',
+      // 'rarest' scans all pieces for each block: 5 times slower, measured with 1,877 pieces and one peer.
+      strategy: 'sequential',
+      deselect: true, // selectPieces() does it
     })
     torrent.once('done', request.onDone)
-    // The header comes first: a file that is no GGUF is then refused before the rest is fetched.
     torrent.once('ready', () => {
-      if (!torrent.done) torrent.select(0, 0, HEADER_PRIORITY)
+      if (!torrent.done) selectPieces(torrent)
     })
     return this.#manage(torrent, infoHash, request)
   }
@@ -241,6 +240,19 @@ export class SwarmClient implements AsyncDisposable {
       remove: () => removeTorrent(torrent),
     }
   }
+}
+
+/**
+ * The order of a download: the header first, so that a file that is no GGUF is refused before the rest is
+ * fetched; then in sequence from a random piece on, so that several downloaders of one shard have
+ * different pieces to give each other.
+ */
+function selectPieces(torrent: Torrent): void {
+  const last = torrent.pieces.length - 1
+  const start = randomInt(0, last + 1)
+  torrent.select(start, last, 1)
+  if (start > 0) torrent.select(0, start - 1, 0)
+  torrent.select(0, 0, 2)
 }
 
 function removeTorrent(torrent: Torrent): Promise<void> {

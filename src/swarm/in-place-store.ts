@@ -72,7 +72,7 @@ export class InPlaceStore implements ChunkStore {
   close(callback?: (error: Error | null) => void): void {
     this.#closed = true
     this.#file.cache.clear(`${this.#file.infoHash}:`)
-    this.#closeHandle().finally(() => callback?.(null))
+    void this.#closeHandle().finally(() => callback?.(null))
   }
 
   /** Like close: a shard that is seeded in place is never deleted by the engine. */

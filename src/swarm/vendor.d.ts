@@ -175,6 +175,7 @@ declare module 'webtorrent' {
     storeCacheSlots: number
     uploads: number
     strategy?: 'rarest' | 'sequential'
+    deselect?: boolean
   }
 
   export default class WebTorrent extends EventEmitter {
