@@ -15,7 +15,7 @@ import type { LookLoop } from './look-loop.ts'
 import type { ShardRecord, ShardRecords } from './records.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
-import { isFirstWay, MAX_SHARDS, relativeTo } from './walk.ts'
+import { MAX_SHARDS, relativeTo } from './walk.ts'
 import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
 
 /** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
@@ -32,6 +32,8 @@ export interface ShardFilesOptions {
   readonly records: ShardRecords
   readonly loop: Pick<LookLoop, 'mark' | 'run'>
   readonly listener: LibraryListener
+  /** Whether a path that was not known before is one of this library's. */
+  readonly admit: (path: string) => Promise<boolean>
   /** A file is seeding, rejected, gone, or was said to be waiting. */
   readonly onDecided: (path: string) => void
   /** Aborted when the library stops: nothing changes and nothing is told after that. */
@@ -81,7 +83,7 @@ export class ShardFiles {
   }
 
   async #isWanted(path: string): Promise<boolean> {
-    return this.#states.size < MAX_SHARDS && (await isFirstWay(path, this.#options.root))
+    return this.#states.size < MAX_SHARDS && (await this.#options.admit(path))
   }
 
   /** A file stands there: is it news? */
@@ -168,8 +170,8 @@ export class ShardFiles {
     const quietMs = nowMs - state.seenAtMs + state.quietBeforeMs
     const restMs = Math.max(times.momentMs - quietMs, state.notBeforeMs - nowMs)
     if (restMs > 0) {
-      if (nowMs - state.sinceMs >= times.changingMs)
-        this.#wait(path, state, 'changing', 'it is still being written')
+      const changing = nowMs - state.sinceMs >= times.changingMs && state.told.size === 0
+      if (changing) this.#wait(path, state, 'changing', 'it is still being written')
       return loop.mark(path, restMs)
     }
     try {

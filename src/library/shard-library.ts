@@ -10,7 +10,7 @@ import { LookLoop } from './look-loop.ts'
 import { ShardRecords } from './records.ts'
 import { ShardFiles } from './shard-files.ts'
 import { entryOf, type LibraryEntry, type LibraryListener } from './shard-state.ts'
-import { isUnder, listShards, relativeTo } from './walk.ts'
+import { isStraight, isUnder, listShards, MAX_SHARDS, relativeTo } from './walk.ts'
 import { FolderWatcher } from './watcher.ts'
 import { SETTLE_TIMES, type SettleTimes } from './wholeness.ts'
 
@@ -24,6 +24,9 @@ const RESCAN_MS = 60_000
 
 /** A file that is being written gives thousands of events a second; so many ms of them cost one look. */
 const GATHER_MS = 50
+
+/** New files behind a linked folder come in bursts; one scan finds them all. */
+const EXTRA_RESCAN_MS = 300
 
 export interface LibraryOptions {
   /** The folder; must exist when the library starts. */
@@ -49,9 +52,13 @@ export class ShardLibrary implements AsyncDisposable {
   readonly #files: ShardFiles
   readonly #stopping = new AbortController()
   readonly #warned = new Set<string>()
+  /** What the last scan found, and what was asked for since and not among it. */
+  #listed: ReadonlySet<string> = new Set()
+  readonly #refused = new Set<string>()
   /** The files that were there at start: how many, and which are not decided yet; undefined once that was told. */
   #scan: { readonly files: number; readonly undecided: Set<string> } | undefined
   #rescanTimer: NodeJS.Timeout | undefined
+  #extraRescanTimer: NodeJS.Timeout | undefined
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -77,6 +84,7 @@ export class ShardLibrary implements AsyncDisposable {
       listener,
       records: this.#records,
       loop: this.#loop,
+      admit: (path) => this.#admit(path),
       onDecided: (path) => this.#decided(path),
       signal: this.#stopping.signal,
     })
@@ -126,7 +134,10 @@ export class ShardLibrary implements AsyncDisposable {
       // Shards that are remembered but gone are looked at too, which removes their records. One state folder may have
       // served another root before: its records are none of our business.
       for (const path of this.#records.paths()) if (isUnder(this.#root, path)) this.#loop.mark(path)
-      this.#rescanTimer = setInterval(() => this.#loop.run(this.#rescan()), this.#rescanMs)
+      this.#rescanTimer = setInterval(() => {
+        this.#refused.clear()
+        this.#loop.run(this.#rescan())
+      }, this.#rescanMs)
       this.#tellScanned()
     } catch (error) {
       await this.stop()
@@ -137,6 +148,7 @@ export class ShardLibrary implements AsyncDisposable {
   async #stop(): Promise<void> {
     this.#stopping.abort(new FailedError('stopped', `${this.#root}: stopping`))
     clearInterval(this.#rescanTimer)
+    clearTimeout(this.#extraRescanTimer)
     await Promise.all([this.#watcher.stop(), this.#loop.stop()])
   }
 
@@ -150,8 +162,26 @@ export class ShardLibrary implements AsyncDisposable {
     for (const path of this.#files.states.keys()) this.#loop.mark(path)
   }
 
-  #list(): Promise<readonly string[]> {
-    return listShards(this.#root, (line) => this.#warnOnce(line))
+  async #list(): Promise<readonly string[]> {
+    const found = await listShards(this.#root, (line) => this.#warnOnce(line))
+    this.#listed = new Set(found)
+    return found
+  }
+
+  /**
+   * Links can lead to one file by many ways, and a watcher follows them all; a scan takes one of them. So a path behind
+   * a linked folder is one of ours if a scan found it, and a new one causes a scan soon.
+   */
+  async #admit(path: string): Promise<boolean> {
+    if (this.#listed.has(path) || (await isStraight(path, this.#root))) return true
+    if (this.#refused.has(path) || this.#refused.size > MAX_SHARDS || this.#stopping.signal.aborted)
+      return false
+    this.#refused.add(path)
+    this.#extraRescanTimer ??= setTimeout(() => {
+      this.#extraRescanTimer = undefined
+      this.#loop.run(this.#rescan())
+    }, EXTRA_RESCAN_MS)
+    return false
   }
 
   #decided(path: string): void {

@@ -54,15 +54,12 @@ export async function listShards(root: string, warn: Warn): Promise<readonly str
   return shards.slice(0, MAX_SHARDS).sort()
 }
 
-/**
- * Whether a path that the watcher names is one that {@link listShards} would give, and not a second way to a folder
- * that is under the root anyway.
- */
-export async function isFirstWay(path: string, root: string): Promise<boolean> {
+/** Whether no link leads from `root` to the folder of `path`, so that there is but one way to it. */
+export async function isStraight(path: string, root: string): Promise<boolean> {
   const folder = dirname(path)
   try {
     const [realRoot, real] = await Promise.all([realpath(root), realpath(folder)])
-    return real === join(realRoot, relative(root, folder)) || !isReachedAnyway(real, realRoot)
+    return real === join(realRoot, relative(root, folder))
   } catch {
     return true // It is going; a look at the file itself will tell.
   }

@@ -9,14 +9,14 @@ import { afterTest } from '../helpers/after-test.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-/** A twentieth of the real times, but far enough apart to tell one from another on a busy machine. */
+/** A fraction of the real times, but far enough apart to tell one from another on a busy machine. */
 export const TIMES: SettleTimes = {
   momentMs: 60,
   settleMs: 200,
-  doubtMs: 700,
-  giveUpMs: 1_000,
-  changingMs: 800,
-  abandonedMs: 2_500,
+  doubtMs: 500,
+  giveUpMs: 700,
+  changingMs: 600,
+  abandonedMs: 1_500,
   askAgainMs: 60,
 }
 
