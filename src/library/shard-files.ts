@@ -13,13 +13,11 @@ import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRest
 import { lookAt, unreadable } from './look.ts'
 import type { LookLoop } from './look-loop.ts'
 import type { ShardRecord, ShardRecords } from './records.ts'
+import { rejectionKey, restAfter, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
 import { MAX_SHARDS, relativeTo } from './walk.ts'
 import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
-
-/** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
-const MAX_REST_MS = 600_000
 
 /** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
 const RETRIED = new Set(['EACCES', 'EPERM', 'hash-worker'])
@@ -135,27 +133,9 @@ export class ShardFiles {
   }
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
-    const nowMs = performance.now()
-    const settled = before?.kind === 'settling' ? before : undefined
-    const identity = identityOfStats(stats)
-    // A change seen with our own eyes is newer than any time that another machine's clock put on the file.
     const known = this.#states.get(path)?.identity
-    const changed = known !== undefined && !sameIdentity(known, identity)
-    const newestMs = Number(stats.mtimeNs > stats.ctimeNs ? stats.mtimeNs : stats.ctimeNs) / 1e6
-    const quietBeforeMs = changed ? 0 : Math.max(0, Date.now() - newestMs)
-    const strikes = this.#strikes.get(path) ?? 0
-    const restMs = strikes > 1 ? Math.min(this.#options.times.settleMs * 2 ** strikes, MAX_REST_MS) : 0
-    this.#states.set(path, {
-      kind: 'settling',
-      identity,
-      seenAtMs: nowMs,
-      quietBeforeMs,
-      sinceMs: settled?.sinceMs ?? nowMs,
-      notBeforeMs: nowMs + restMs,
-      told: settled?.told ?? new Set(),
-      rejectedAs: before?.kind === 'rejected' ? rejectionKey(before) : settled?.rejectedAs,
-      evidence: undefined,
-    })
+    const restMs = restAfter(this.#strikes.get(path) ?? 0, this.#options.times.settleMs)
+    this.#states.set(path, settlingOf({ stats, known, before, restMs }))
   }
 
   /** Takes a settling file as far as it can go now, and says when to look again. */
@@ -294,10 +274,6 @@ export class ShardFiles {
   #relative(path: string): string {
     return relativeTo(this.#options.root, path)
   }
-}
-
-function rejectionKey({ code, reason }: Pick<Rejected, 'code' | 'reason'>): string {
-  return `${code} ${reason}`
 }
 
 function recordOf(path: string, hashed: HashedFile): ShardRecord {

@@ -1,13 +1,17 @@
 /** A library on a folder of its own, with short times, that writes down what it tells. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { HashPool } from '../../src/library/hash-pool.ts'
 import { type ScanSummary, type ShardFile, ShardLibrary } from '../../src/library/shard-library.ts'
 import type { SettleTimes } from '../../src/library/wholeness.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
+
+/** One for all tests of a file, as starting its threads takes longer than what they do. */
+const pool = new HashPool()
+after(() => pool.stop())
 
 /** A fraction of the real times, but far enough apart to tell one from another on a busy machine. */
 export const TIMES: SettleTimes = {
@@ -60,7 +64,6 @@ async function startKit(
     rescanMs,
   }: { root: string; stateDir: string; times?: Partial<SettleTimes>; rescanMs?: number },
 ): Promise<Kit> {
-  const pool = new HashPool()
   const [told, shards, warnings, scanned] = [
     [] as Told[],
     [] as ShardFile[],
@@ -94,10 +97,7 @@ async function startKit(
       onScanned: (summary) => scanned.push(summary),
     },
   )
-  afterTest(t, async () => {
-    await library.stop()
-    await pool.stop()
-  })
+  afterTest(t, () => library.stop())
   await library.start()
   return {
     library,

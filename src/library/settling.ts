@@ -1,0 +1,48 @@
+/** How a file begins to settle: what is carried over from before, and from when its quiet counts. */
+import type { BigIntStats } from 'node:fs'
+import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
+import type { Rejected, Settling } from './shard-state.ts'
+
+/** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
+const MAX_REST_MS = 600_000
+
+/** The first failure may be chance; a disk that keeps giving other bytes is read more and more seldom. */
+export function restAfter(strikes: number, settleMs: number): number {
+  return strikes > 1 ? Math.min(settleMs * 2 ** strikes, MAX_REST_MS) : 0
+}
+
+/** A settling file: `known` is its identity as last seen, `before` what it was if that was no shard. */
+export function settlingOf({
+  stats,
+  known,
+  before,
+  restMs,
+}: {
+  readonly stats: BigIntStats
+  readonly known: FileIdentity | undefined
+  readonly before: Settling | Rejected | undefined
+  readonly restMs: number
+}): Settling {
+  const nowMs = performance.now()
+  const identity = identityOfStats(stats)
+  const settled = before?.kind === 'settling' ? before : undefined
+  // A change seen with our own eyes is newer than any time that another machine's clock put on the file.
+  const changed = known !== undefined && !sameIdentity(known, identity)
+  const newestMs = Number(stats.mtimeNs > stats.ctimeNs ? stats.mtimeNs : stats.ctimeNs) / 1e6
+  return {
+    kind: 'settling',
+    identity,
+    seenAtMs: nowMs,
+    quietBeforeMs: changed ? 0 : Math.max(0, Date.now() - newestMs),
+    sinceMs: settled?.sinceMs ?? nowMs,
+    notBeforeMs: nowMs + restMs,
+    told: settled?.told ?? new Set(),
+    rejectedAs: before?.kind === 'rejected' ? rejectionKey(before) : settled?.rejectedAs,
+    evidence: undefined,
+  }
+}
+
+/** What makes two rejections the same to whoever hears of them. */
+export function rejectionKey({ code, reason }: Pick<Rejected, 'code' | 'reason'>): string {
+  return `${code} ${reason}`
+}
