@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { GetEvent, SeedEvent } from '../../src/fleet/events.ts'
 import { afterTest, atExit, hasFailed } from './after-test.ts'
 import { until } from './until.ts'
 
@@ -22,47 +23,7 @@ const DRAIN_TIMEOUT_MS = 1_000
 const CLI = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
 /** What `gguf-swarm … --json` prints, one a line; `bootstrap` prints `listening` with its port alone. */
-export type CliEvent = { readonly time: string } & (
-  | { readonly event: 'listening'; readonly port: number; readonly dhtPort: number; readonly hostId: string }
-  | { readonly event: 'hashing'; readonly file: string; readonly length: number }
-  | {
-      readonly event: 'seeding'
-      readonly file: string
-      readonly infoHash: string
-      readonly magnet: string
-      readonly length: number
-      readonly pieceLength: number
-      readonly sha256: string
-      readonly torrentFile: string
-    }
-  | { readonly event: 'announced'; readonly infoHash: string; readonly nodes: number }
-  | { readonly event: 'rejected'; readonly file: string; readonly code: string; readonly reason: string }
-  | { readonly event: 'waiting'; readonly file: string; readonly reason: string }
-  | { readonly event: 'withdrawn'; readonly file: string; readonly infoHash: string; readonly reason: string }
-  | {
-      readonly event: 'metadata'
-      readonly infoHash: string
-      readonly name: string
-      readonly length: number
-      readonly pieceLength: number
-    }
-  | {
-      readonly event: 'progress'
-      readonly infoHash: string
-      readonly verifiedBytes: number
-      readonly length: number
-      readonly downloadBytesPerSecond: number
-      readonly peers: number
-    }
-  | {
-      readonly event: 'done'
-      readonly infoHash: string
-      readonly path: string
-      readonly length: number
-      readonly sha256: string
-    }
-  | { readonly event: 'error'; readonly code: string; readonly message: string }
-)
+export type CliEvent = { readonly time: string } & (SeedEvent | GetEvent)
 
 /** Any program that prints one JSON object a line, each with its `event`. */
 export interface AnyEvent {

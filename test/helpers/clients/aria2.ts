@@ -5,10 +5,10 @@ import { startProcess } from '../process.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,
-  CLIENT_POLL_MS,
   CLIENT_START_TIMEOUT_MS,
   type ClientKind,
   type TorrentSource,
+  untilOver,
 } from './client.ts'
 import { httpInside } from './http.ts'
 
@@ -24,6 +24,16 @@ interface DownloadStatus {
   readonly followedBy?: readonly string[]
   readonly files: readonly { readonly path: string }[]
 }
+
+const STATUS_KEYS = [
+  'status',
+  'seeder',
+  'errorMessage',
+  'followedBy',
+  'files',
+  'completedLength',
+  'connections',
+]
 
 export const aria2: ClientKind = {
   name: 'aria2',
@@ -49,21 +59,20 @@ export const aria2: ClientKind = {
       return answer.result
     }
 
-    const statusOf = (gid: string) =>
-      call<DownloadStatus>('tellStatus', gid, ['status', 'seeder', 'errorMessage', 'followedBy', 'files'])
+    const statusOf = (gid: string) => call<DownloadStatus>('tellStatus', gid, STATUS_KEYS)
 
     /** Resolves with the path of the file when aria2 has the whole of it. */
     async function whole(gid: string, timeoutMs: number): Promise<string> {
       let current = gid
-      const last = await until(
+      const last = await untilOver(
         async () => {
           const status = await statusOf(current)
           current = status.followedBy?.[0] ?? current
-          const isFile = status.followedBy === undefined
-          const isWhole = isFile && (status.seeder === 'true' || status.status === 'complete')
-          return isWhole || status.status === 'error' ? status : undefined
+          return status
         },
-        { timeoutMs, everyMs: CLIENT_POLL_MS, what: 'the whole file in aria2' },
+        ({ status, seeder, followedBy }) =>
+          status === 'error' || (followedBy === undefined && (seeder === 'true' || status === 'complete')),
+        timeoutMs,
       )
       if (last.status === 'error') throw new Error(`aria2: ${last.errorMessage}`)
       return last.files[0]!.path

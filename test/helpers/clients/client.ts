@@ -4,6 +4,7 @@
  */
 import type { TestContext } from 'node:test'
 import type { Host, Requirement } from '../netns.ts'
+import { until } from '../until.ts'
 
 export interface ClientOptions {
   /** `address:port` of the only DHT node the client is told about. */
@@ -35,4 +36,26 @@ export const CLIENT_START_TIMEOUT_MS = 20_000
 /** How long a client may take to check a file of some 64 MB that it is to seed. */
 export const CLIENT_CHECK_TIMEOUT_MS = 30_000
 /** How often a client is asked how far it is: rarely enough to leave the processor to the transfer. */
-export const CLIENT_POLL_MS = 250
+const POLL_MS = 250
+
+/**
+ * Asks a client for the status of a torrent until `isOver` (which may be good or bad) and gives the last one;
+ * the error at the end of `timeoutMs` says how far it had come.
+ */
+export async function untilOver<Status>(
+  ask: () => Promise<Status | undefined>,
+  isOver: (status: Status) => boolean,
+  timeoutMs: number,
+): Promise<Status> {
+  let last: Status | undefined
+  const check = async () => {
+    last = await ask()
+    return last !== undefined && isOver(last)
+  }
+  try {
+    await until(check, { timeoutMs, everyMs: POLL_MS, what: 'the whole file' })
+  } catch (error) {
+    throw new Error(`the client's last word: ${JSON.stringify(last)}`, { cause: error })
+  }
+  return last as Status
+}

@@ -14,10 +14,10 @@ import { startProcess } from '../process.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,
-  CLIENT_POLL_MS,
   CLIENT_START_TIMEOUT_MS,
   type ClientKind,
   type TorrentSource,
+  untilOver,
 } from './client.ts'
 import { httpInside } from './http.ts'
 
@@ -32,6 +32,7 @@ WebUI\\LocalHostAuth=false
 `
 
 interface TorrentStatus {
+  readonly hash: string
   readonly name: string
   readonly state: string
   readonly progress: number
@@ -80,18 +81,18 @@ export const qbittorrent: ClientKind = {
       return category
     }
 
-    /** Resolves with the path of the file when qBittorrent has the whole of it. */
-    async function whole(category: string, timeoutMs: number): Promise<string> {
-      const last = await until(
+    /** Resolves when qBittorrent has the whole file. */
+    async function whole(category: string, timeoutMs: number): Promise<TorrentStatus> {
+      const last = await untilOver(
         async () => {
-          const [torrent] = JSON.parse(await call(`torrents/info?category=${category}`)) as TorrentStatus[]
-          if (torrent === undefined) return undefined
-          return SEEDING.has(torrent.state) || FAILED.has(torrent.state) ? torrent : undefined
+          const torrents: TorrentStatus[] = JSON.parse(await call(`torrents/info?category=${category}`))
+          return torrents[0]
         },
-        { timeoutMs, everyMs: CLIENT_POLL_MS, what: 'the whole file in qBittorrent' },
+        ({ state }) => SEEDING.has(state) || FAILED.has(state),
+        timeoutMs,
       )
       if (FAILED.has(last.state)) throw new Error(`qBittorrent: ${last.name} is in state ${last.state}`)
-      return last.content_path
+      return last
     }
 
     await until(() => call('app/version'), {
@@ -102,9 +103,17 @@ export const qbittorrent: ClientKind = {
     await writeFile(torrentFile, introduction(bootstrap))
     await add({ torrentFile }, { savepath: folder, paused: 'true' })
     return {
-      download: async (source, { timeoutMs }) => whole(await add(source, { savepath: folder }), timeoutMs),
+      async download(source, { timeoutMs }) {
+        return (await whole(await add(source, { savepath: folder }), timeoutMs)).content_path
+      },
       async seed(torrentFile, seedFolder) {
-        await whole(await add({ torrentFile }, { savepath: seedFolder }), CLIENT_CHECK_TIMEOUT_MS)
+        const category = await add({ torrentFile }, { savepath: seedFolder })
+        const { hash } = await whole(category, CLIENT_CHECK_TIMEOUT_MS)
+        // As shipped it seeds three torrents at a time and queues the others; a forced one is never queued.
+        const form = new FormData()
+        form.set('hashes', hash)
+        form.set('value', 'true')
+        await call('torrents/setForceStart', form)
       },
     }
   },

@@ -9,10 +9,10 @@ import { startProcess } from '../process.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,
-  CLIENT_POLL_MS,
   CLIENT_START_TIMEOUT_MS,
   type ClientKind,
   type TorrentSource,
+  untilOver,
 } from './client.ts'
 import { httpInside } from './http.ts'
 
@@ -29,6 +29,16 @@ interface TorrentStatus {
   readonly metadataPercentComplete: number
   readonly leftUntilDone: number
 }
+
+const STATUS_FIELDS = [
+  'name',
+  'status',
+  'downloadDir',
+  'errorString',
+  'metadataPercentComplete',
+  'leftUntilDone',
+  'peersConnected',
+]
 
 export const transmission: ClientKind = {
   name: 'Transmission',
@@ -67,27 +77,21 @@ export const transmission: ClientKind = {
     }
 
     async function statusOf(id: number): Promise<TorrentStatus> {
-      const fields = [
-        'name',
-        'status',
-        'downloadDir',
-        'errorString',
-        'metadataPercentComplete',
-        'leftUntilDone',
-      ]
-      const answer = await call<{ torrents: TorrentStatus[] }>('torrent-get', { ids: [id], fields })
+      const answer = await call<{ torrents: TorrentStatus[] }>('torrent-get', {
+        ids: [id],
+        fields: STATUS_FIELDS,
+      })
       return answer.torrents[0]!
     }
 
     /** Resolves with the path of the file when Transmission has the whole of it. */
     async function whole(id: number, timeoutMs: number): Promise<string> {
-      const last = await until(
-        async () => {
-          const status = await statusOf(id)
-          const hasAll = status.metadataPercentComplete === 1 && status.leftUntilDone === 0
-          return (hasAll && status.status === STATUS_SEED) || status.errorString ? status : undefined
-        },
-        { timeoutMs, everyMs: CLIENT_POLL_MS, what: 'the whole file in Transmission' },
+      const last = await untilOver(
+        () => statusOf(id),
+        ({ errorString, status, metadataPercentComplete, leftUntilDone }) =>
+          errorString !== '' ||
+          (status === STATUS_SEED && metadataPercentComplete === 1 && leftUntilDone === 0),
+        timeoutMs,
       )
       if (last.errorString) throw new Error(`Transmission: ${last.errorString}`)
       return join(last.downloadDir, last.name)
