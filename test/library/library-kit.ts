@@ -15,13 +15,13 @@ after(() => pool.stop())
 
 /** A fraction of the real times, but far enough apart to tell one from another on a busy machine. */
 export const TIMES: SettleTimes = {
-  momentMs: 60,
-  settleMs: 200,
-  doubtMs: 500,
-  giveUpMs: 700,
-  changingMs: 600,
-  abandonedMs: 1_500,
-  askAgainMs: 60,
+  momentMs: 40,
+  settleMs: 120,
+  doubtMs: 350,
+  giveUpMs: 500,
+  changingMs: 450,
+  abandonedMs: 1_000,
+  askAgainMs: 50,
 }
 
 /** One call of a listener: `hashing a.gguf`, `shard a.gguf`, `gone a.gguf: …`, `rejected a.gguf empty`, … */
