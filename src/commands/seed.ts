@@ -110,6 +110,12 @@ function jsonListener(context: CommandContext, log: Log): EventListener {
 function logListener(context: CommandContext, log: Log): EventListener {
   const names = new Map<string, string>()
   const registered = new Set<string>()
+  let scanned = false
+  const tellAllRegistered = (): void => {
+    // Before the scan is over, more may come: the first of four is not all of them.
+    if (scanned && names.size > 0 && registered.size === names.size)
+      log.info('[TORRENT] ✓ All torrent files registered in DHT - auto-propagation enabled')
+  }
   const onEvent = (event: SeedEvent): void => {
     switch (event.event) {
       case 'listening':
@@ -126,7 +132,7 @@ function logListener(context: CommandContext, log: Log): EventListener {
         context.out(`${event.magnet}\n`)
         break
       case 'announced':
-        tellRegistered(event.infoHash, names, registered, log)
+        if (tellRegistered(event.infoHash, names, registered, log)) tellAllRegistered()
         break
       case 'rejected':
         log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
@@ -152,23 +158,24 @@ function logListener(context: CommandContext, log: Log): EventListener {
     onScanned: ({ files, seeding }) => {
       if (files > 0) log.info(`[TORRENT] Primary shards (0-${files - 1}): ${seeding}/${files} seeded`)
       log.info(`[TORRENT] Total files available for seeding: ${seeding}`)
+      scanned = true
+      tellAllRegistered()
     },
   }
 }
 
+/** True when the registration is news. */
 function tellRegistered(
   infoHash: string,
   names: ReadonlyMap<string, string>,
   registered: Set<string>,
   log: Log,
-): void {
+): boolean {
   const name = names.get(infoHash)
-  if (name === undefined || registered.has(infoHash)) return // a re-announce is no news
+  if (name === undefined || registered.has(infoHash)) return false // a re-announce is no news
   registered.add(infoHash)
   log.info(`[TORRENT] ✓ Registered torrent file in DHT: ${name} (hash: ${infoHash})`)
-  if (registered.size === names.size) {
-    log.info('[TORRENT] ✓ All torrent files registered in DHT - auto-propagation enabled')
-  }
+  return true
 }
 
 /** The `seed` command. */

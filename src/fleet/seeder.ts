@@ -103,6 +103,7 @@ export class Seeder implements AsyncDisposable {
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
     const lock = await lockFolder(options.stateDir, 'stop that host, or give this one its own --state-dir')
     let network: Network | undefined
+    let seeder: Seeder | undefined
     try {
       const state = await loadHostState(options.stateDir)
       network = await Network.start(
@@ -122,13 +123,15 @@ export class Seeder implements AsyncDisposable {
         {
           onNode: (nodeId) => listener.onRouting?.(nodeId),
           onRegistering: (count) => listener.onRegistering?.(count),
-          onAnnounced: (infoHash, nodes) => listener.onEvent({ event: 'announced', infoHash, nodes }),
+          onAnnounced: (infoHash, nodes) => {
+            if (seeder !== undefined) seeder.#tellAnnounced(infoHash, nodes)
+          },
           onIsolated: (isolated) => listener.onIsolated?.(isolated),
           onFailed: listener.onFailed,
         },
       )
       await mkdir(options.torrentsDir, { recursive: true })
-      const seeder = new Seeder(options, listener, { network, state, lock, log })
+      seeder = new Seeder(options, listener, { network, state, lock, log })
       try {
         await seeder.#begin()
         return seeder
@@ -211,6 +214,13 @@ export class Seeder implements AsyncDisposable {
     } catch (error) {
       this.#listener.onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })
     }
+  }
+
+  /** After `seeding`, which waits for its `.torrent` file to be written; not at all for what was withdrawn. */
+  #tellAnnounced(infoHash: InfoHash, nodes: number): void {
+    void this.#telling.then(() => {
+      if (this.#shards.has(infoHash)) this.#listener.onEvent({ event: 'announced', infoHash, nodes })
+    })
   }
 
   #withdraw(shard: ShardFile, reason: string): void {
