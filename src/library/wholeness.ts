@@ -88,23 +88,39 @@ export async function nextStep(
   quietMs: number,
   times: SettleTimes,
 ): Promise<Step> {
-  if (evidence.kind === 'invalid') return { kind: 'reject', code: evidence.code, reason: evidence.reason }
-  if (evidence.kind === 'incomplete') {
-    const { empty, reason } = evidence
-    if (quietMs >= times.giveUpMs) return { kind: 'reject', code: empty ? 'empty' : 'incomplete', reason }
-    return { kind: 'wait', forMs: times.giveUpMs - quietMs, because: { kind: 'incomplete', reason } }
-  }
-  const { doubt } = evidence
-  const neededMs = doubt === undefined ? times.settleMs : times.doubtMs
+  const neededMs = quietNeeded(evidence, times)
   if (quietMs < neededMs) {
-    return {
-      kind: 'wait',
-      forMs: neededMs - quietMs,
-      ...(doubt && { because: { kind: 'doubt', reason: doubt } }),
-    }
+    const because = whyNotYet(evidence)
+    return { kind: 'wait', forMs: neededMs - quietMs, ...(because && { because }) }
   }
+  // Also before a rejection: space that was reserved and is not written yet looks like no GGUF at all.
   const because = await whoIsAtIt(file, quietMs, quietMs >= times.abandonedMs)
-  return because === undefined ? { kind: 'whole' } : { kind: 'wait', forMs: times.askAgainMs, because }
+  if (because !== undefined) return { kind: 'wait', forMs: times.askAgainMs, because }
+  switch (evidence.kind) {
+    case 'whole':
+      return { kind: 'whole' }
+    case 'incomplete':
+      return { kind: 'reject', code: evidence.empty ? 'empty' : 'incomplete', reason: evidence.reason }
+    case 'invalid':
+      return { kind: 'reject', code: evidence.code, reason: evidence.reason }
+  }
+}
+
+function quietNeeded(evidence: Evidence, times: SettleTimes): number {
+  switch (evidence.kind) {
+    case 'whole':
+      return evidence.doubt === undefined ? times.settleMs : times.doubtMs
+    case 'incomplete':
+      return times.giveUpMs
+    case 'invalid':
+      return times.momentMs
+  }
+}
+
+function whyNotYet(evidence: Evidence): { readonly kind: WaitKind; readonly reason: string } | undefined {
+  if (evidence.kind === 'incomplete') return { kind: 'incomplete', reason: evidence.reason }
+  if (evidence.kind === 'whole' && evidence.doubt) return { kind: 'doubt', reason: evidence.doubt }
+  return undefined
 }
 
 /** Signs that the length was set in advance and the bytes are still to come. */

@@ -149,12 +149,18 @@ test('a download program at it: nothing is seeded until its companion file is go
   const path = join(root, 'a.gguf')
   await writeFile(`${path}.aria2`, 'x')
   await writeModel(path, { bytes: BYTES, seed: 14 })
+  // What aria2 shows for a while: the whole length, and nothing but zeros.
+  await writeFile(join(root, 'zeros.gguf.aria2'), 'x')
+  await writeFile(join(root, 'zeros.gguf'), new Uint8Array(BYTES))
   await writeFile(join(root, 'b.gguf.lock'), '')
   await writeModel(join(root, 'b.gguf'), { bytes: BYTES, seed: 15 })
   assert.match(await kit.heard('waiting', 'a.gguf'), /a\.gguf\.aria2/)
   // A lock that nobody takes away is forgotten one day, aria2's own file never is.
   await kit.heard('shard', 'b.gguf')
   assert.deepEqual(kit.of('a.gguf'), ['waiting'])
+  assert.deepEqual(kit.of('zeros.gguf'), ['waiting'])
+  await rm(join(root, 'zeros.gguf.aria2'))
+  assert.match(await kit.heard('rejected', 'zeros.gguf'), /^not-gguf/)
   await rm(`${path}.aria2`)
   await kit.heard('shard', 'a.gguf')
 })
