@@ -254,10 +254,10 @@ export async function assertPortsFree({ tcp, udp }: { tcp?: number; udp?: number
 }
 
 /**
- * Whether the DHT node at `port` itself names peers of an infohash (BEP 5 get_peers), asked with a packet made
- * by hand so that no node of ours can answer in its place.
+ * The peers of an infohash that the DHT node at `port` itself names (BEP 5 get_peers), as HOST:PORT. Asked with a
+ * packet made by hand, so that no node of ours can answer in its place.
  */
-export async function namesPeers(port: number, infoHash: string): Promise<boolean> {
+export async function peersNamedBy(port: number, infoHash: string): Promise<readonly string[]> {
   const socket = createSocket('udp4')
   try {
     const answer = new Promise<Buffer>((resolve) => socket.once('message', resolve))
@@ -267,9 +267,20 @@ export async function namesPeers(port: number, infoHash: string): Promise<boolea
       Buffer.from('e1:q9:get_peers1:t2:aa1:y1:qe', 'latin1'),
     ])
     await new Promise((resolve) => socket.send(query, port, '127.0.0.1', resolve))
-    const late = new Promise<Buffer>((resolve) => setTimeout(resolve, 1_000, Buffer.alloc(0)))
-    return (await Promise.race([answer, late])).includes('6:valuesl6:')
+    const noAnswer = new Promise<Buffer>((resolve) => setTimeout(resolve, 1_000, Buffer.alloc(0)))
+    return peersIn(await Promise.race([answer, noAnswer]))
   } finally {
     socket.close()
   }
+}
+
+/** Compact peers in the `values` of a reply: each six bytes, of address and port. */
+function peersIn(reply: Buffer): readonly string[] {
+  const peers: string[] = []
+  const values = reply.indexOf('6:valuesl')
+  if (values < 0) return peers
+  for (let at = values + 9; reply.toString('latin1', at, at + 2) === '6:'; at += 8) {
+    peers.push(`${reply.subarray(at + 2, at + 6).join('.')}:${reply.readUInt16BE(at + 6)}`)
+  }
+  return peers
 }
