@@ -1,4 +1,7 @@
-/** Writes a small file so that a reader, or this machine after a power cut, finds the old one or the new one whole. */
+/**
+ * Writes a small file so that a reader, or this machine after a power cut, finds the old one or the new one
+ * whole.
+ */
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'

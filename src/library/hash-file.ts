@@ -1,7 +1,7 @@
 /**
- * Hashes one file in one pass: the SHA-1 pieces of its torrent and the SHA-256 of the whole. Runs in a worker thread,
- * and knows nothing of threads. The file's identity is taken before and after, at the open descriptor (was it written
- * to?) and at the path (is it still this file?): any difference throws the result away.
+ * Hashes one file in one pass: the SHA-1 pieces of its torrent and the SHA-256 of the whole. Runs in a worker
+ * thread, and knows nothing of threads. The file's identity is taken before and after, at the open descriptor
+ * (was it written to?) and at the path (is it still this file?): any difference throws the result away.
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -32,7 +32,7 @@ export type HashResult = HashedFile | { readonly kind: 'changed' }
 const MIN_CHUNK_LENGTH: number = 2 * 1024 * 1024
 
 /** … and a stranger's large ones bit by bit, as a few chunks are always in flight. */
-const MAX_CHUNK_LENGTH: number = 16 * 1024 * 1024
+const MAX_CHUNK_LENGTH: number = 4 * 1024 * 1024
 
 /** Opening must not block for ever on a FIFO that took the file's place. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)

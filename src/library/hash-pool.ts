@@ -1,6 +1,6 @@
 /**
- * Hashes files off the main thread, which is busy with peers: a few worker threads, each with one file at a time.
- * Threads start when there is work and end when there is none for a while.
+ * Hashes files off the main thread, which is busy with peers: a few worker threads, each with one file at a
+ * time. Threads start when there is work and end when there is none for a while.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'

@@ -1,4 +1,7 @@
-/** The thread of a hash pool: takes one job at a time from its port, reports progress, answers with the result. */
+/**
+ * The thread of a hash pool: takes one job at a time from its port, reports progress, answers with the
+ * result.
+ */
 import { parentPort } from 'node:worker_threads'
 import { messageOf, systemCode } from '../errors.ts'
 import { type HashJob, type HashResult, hashFile } from './hash-file.ts'

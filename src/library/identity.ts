@@ -1,6 +1,6 @@
 /**
- * What tells a file on disk from any other, without reading it. Every way of changing content that the system can
- * see moves one of these: a rename over it the inode, a write mtime and ctime, `touch -d` still ctime.
+ * What tells a file on disk from any other, without reading it. Every way of changing content that the system
+ * can see moves one of these: a rename over it the inode, a write mtime and ctime, `touch -d` still ctime.
  */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, stat } from 'node:fs/promises'
@@ -40,8 +40,9 @@ export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
 }
 
 /**
- * The same across a restart, where `dev` says nothing: overlay, NFS and btrfs number their mounts anew each time, and
- * a whole library must not be hashed again for that. Inode, size and both times to the nanosecond remain.
+ * The same across a restart, where `dev` says nothing: overlay, NFS and btrfs number their mounts anew each
+ * time, and a whole library must not be hashed again for that. Inode, size and both times to the nanosecond
+ * remain.
  */
 export function sameIdentityAfterRestart(a: FileIdentity, b: FileIdentity): boolean {
   return sameIdentity({ ...a, dev: b.dev }, b)

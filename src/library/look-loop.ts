@@ -1,6 +1,7 @@
 /**
- * The one loop that works off what is dirty: paths fall due, each is looked at, a bounded number at a time and never
- * one path twice at once. Marking is cheap and may be done too often; it only ever makes a look earlier.
+ * The one loop that works off what is dirty: paths fall due, each is looked at, a bounded number at a time
+ * and never one path twice at once. Marking is cheap and may be done too often; it only ever makes a look
+ * earlier.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 

@@ -1,6 +1,6 @@
 /**
- * Who holds a file open for writing, as far as Linux lets us see: the open files of every process we may look into.
- * Best effort: other users' processes, other machines and other systems stay unseen.
+ * Who holds a file open for writing, as far as Linux lets us see: the open files of every process we may look
+ * into. Best effort: other users' processes, other machines and other systems stay unseen.
  */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import type { FileIdentity } from './identity.ts'

@@ -1,7 +1,7 @@
 /**
  * What is remembered of each shard, so that a restart reads none of them again: one JSON file a shard in
- * `<stateDir>/shards/`. A record is only believed if its parts fit each other: the infohash is computed again from
- * the hashes it holds. What does not fit is put aside, and its shard hashed anew.
+ * `<stateDir>/shards/`. A record is only believed if its parts fit each other: the infohash is computed again
+ * from the hashes it holds. What does not fit is put aside, and its shard hashed anew.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'

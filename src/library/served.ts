@@ -3,8 +3,9 @@ import type { FileHandle } from 'node:fs/promises'
 import { type FileIdentity, identityOf, sameIdentity } from './identity.ts'
 
 /**
- * A check of one shard: throws, saying why, unless the open file and what stands at the path now both are the file
- * that was hashed. The descriptor alone would not do: after a rename over it, it still reads the old file.
+ * A check of one shard: throws, saying why, unless the open file and what stands at the path now both are the
+ * file that was hashed. The descriptor alone would not do: after a rename over it, it still reads the old
+ * file.
  */
 export function checkServed(shard: {
   readonly path: string

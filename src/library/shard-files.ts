@@ -1,6 +1,7 @@
 /**
- * The files of a library, each in one state; `look` moves one to its next (drawn in shard-state.ts). Every look starts
- * from what stands on disk now, so it does not matter which event caused it, or how many were lost.
+ * The files of a library, each in one state; `look` moves one to its next (drawn in shard-state.ts). Every
+ * look starts from what stands on disk now, so it does not matter which event caused it, or how many were
+ * lost.
  */
 import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
@@ -211,7 +212,9 @@ export class ShardFiles {
     }
   }
 
-  /** The file changed while it was hashed: all that was known of it is void, and the next look begins anew. */
+  /**
+   * The file changed while it was hashed: all that was known of it is void, and the next look begins anew.
+   */
   #restart(path: string): void {
     this.#states.delete(path)
     this.#options.loop.mark(path)
@@ -248,8 +251,8 @@ export class ShardFiles {
     if (before?.kind === 'seeding') this.#withdraw(path, before.shard, reason)
     if (before?.kind === 'hashing') before.abort.abort(new Error(reason))
     const state: Rejected = { kind: 'rejected', identity: from?.identity, code, reason, retry }
-    const toldAs =
-      before?.kind === 'rejected' ? rejectionKey(before) : from?.kind === 'settling' ? from.rejectedAs : ''
+    const settlingAs = before?.kind === 'settling' ? before.rejectedAs : undefined
+    const toldAs = before?.kind === 'rejected' ? rejectionKey(before) : settlingAs
     this.#states.set(path, state)
     if (toldAs !== rejectionKey(state)) this.#options.listener.onRejected(this.#relative(path), code, reason)
     this.#options.onDecided(path)
@@ -260,10 +263,12 @@ export class ShardFiles {
     const state = this.#states.get(path)
     this.#states.delete(path)
     this.#strikes.delete(path)
+    this.#suspicions.delete(path)
     if (state?.kind === 'hashing') state.abort.abort(new Error('the file is gone'))
     if (state?.kind === 'seeding') this.#options.listener.onGone(state.shard, 'it was removed')
     this.#options.onDecided(path)
-    // With the root itself gone (a disk that is not mounted), the files may be back unchanged: then a record saves hours.
+    // With the root itself gone (a disk that is not mounted), the files may be back unchanged: then a record
+    // saves hours.
     const rootStands = await stat(this.#options.root).then(
       () => true,
       () => false,

@@ -1,6 +1,7 @@
 /**
- * Keeps one folder's shards: which are there, which are whole, and what their torrents are made of. A watcher's events
- * and a slow rescan only mark paths as worth a look; a loop takes them up and moves each file from state to state.
+ * Keeps one folder's shards: which are there, which are whole, and what their torrents are made of. A
+ * watcher's events and a slow rescan only mark paths as worth a look; a loop takes them up and moves each
+ * file from state to state.
  */
 import { resolve } from 'node:path'
 import { FailedError, messageOf } from '../errors.ts'
@@ -55,7 +56,10 @@ export class ShardLibrary implements AsyncDisposable {
   /** What the last scan found, and what was asked for since and not among it. */
   #listed: ReadonlySet<string> = new Set()
   readonly #refused = new Set<string>()
-  /** The files that were there at start: how many, and which are not decided yet; undefined once that was told. */
+  /**
+   * The files that were there at start: how many, and which are not decided yet; undefined once that was
+   * told.
+   */
   #scan: { readonly files: number; readonly undecided: Set<string> } | undefined
   #rescanTimer: NodeJS.Timeout | undefined
   #extraRescanTimer: NodeJS.Timeout | undefined
@@ -91,8 +95,8 @@ export class ShardLibrary implements AsyncDisposable {
   }
 
   /**
-   * Begins to watch and to look; resolves when it is known which files are there, long before all are hashed. When
-   * `signal` is aborted later, the library stops.
+   * Begins to watch and to look; resolves when it is known which files are there, long before all are hashed.
+   * When `signal` is aborted later, the library stops.
    * @throws UsageError `bad-folder`; DiskError when the records cannot be read
    */
   start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -131,8 +135,8 @@ export class ShardLibrary implements AsyncDisposable {
       this.#scan = { files: found.length, undecided: new Set(found) }
       this.#watcher.start()
       for (const path of found) this.#loop.mark(path)
-      // Shards that are remembered but gone are looked at too, which removes their records. One state folder may have
-      // served another root before: its records are none of our business.
+      // Shards that are remembered but gone are looked at too, which removes their records. One state folder
+      // may have served another root before: its records are none of our business.
       for (const path of this.#records.paths()) if (isUnder(this.#root, path)) this.#loop.mark(path)
       this.#rescanTimer = setInterval(() => {
         this.#refused.clear()
@@ -169,8 +173,8 @@ export class ShardLibrary implements AsyncDisposable {
   }
 
   /**
-   * Links can lead to one file by many ways, and a watcher follows them all; a scan takes one of them. So a path behind
-   * a linked folder is one of ours if a scan found it, and a new one causes a scan soon.
+   * Links can lead to one file by many ways, and a watcher follows them all; a scan takes one of them. So a
+   * path behind a linked folder is one of ours if a scan found it, and a new one causes a scan soon.
    */
   async #admit(path: string): Promise<boolean> {
     if (this.#listed.has(path) || (await isStraight(path, this.#root))) return true

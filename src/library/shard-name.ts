@@ -1,15 +1,22 @@
-/** Which file names are shards, which are half-finished downloads of one, and which folders are passed over. */
+/**
+ * Which file names are shards, which are half-finished downloads of one, and which folders are passed over.
+ */
 import { nameProblem } from '../metainfo/file-name.ts'
 
 const SHARD = /\.gguf$/i
 
-/** `model.part.gguf` and the like: the extension is right, the file says of itself that it is not finished. */
+/**
+ * `model.part.gguf` and the like: the extension is right, the file says of itself that it is not finished.
+ */
 const UNFINISHED = /\.(part|partial|tmp|temp|incomplete|download|crdownload|aria2)\.gguf$/i
 
 /** aria2 writes the file itself, perhaps from its end, and keeps this beside it until the file is whole. */
 const IN_PLACE_SUFFIX = '.aria2'
 
-/** What other programs lay beside a file they are at (browsers, curl wrappers, torrent clients), and some leave there. */
+/**
+ * What other programs lay beside a file they are at (browsers, curl wrappers, torrent clients), and some
+ * leave there.
+ */
 const COMPANION_SUFFIXES = [
   '.part',
   '.partial',

@@ -1,9 +1,14 @@
-/** What a library knows of one file, and what it tells its owner. Types only; the transitions are drawn here. */
+/**
+ * What a library knows of one file, and what it tells its owner. Types only; the transitions are drawn here.
+ */
 import type { FileIdentity } from './identity.ts'
 import type { ShardRecord } from './records.ts'
 import type { Evidence, WaitKind } from './wholeness.ts'
 
-/** A whole, hashed shard; as long as it is not said to be gone, the file at `path` has this identity and content. */
+/**
+ * A whole, hashed shard; as long as it is not said to be gone, the file at `path` has this identity and
+ * content.
+ */
 export interface ShardFile extends ShardRecord {
   /** Below the root, for messages. */
   readonly relativePath: string

@@ -1,6 +1,6 @@
 /**
- * Lists the shards under a folder: sub-folders too, hidden ones not, symbolic links followed, each folder once however
- * many links lead to it. Bounded, because a folder given by mistake can be a whole disk.
+ * Lists the shards under a folder: sub-folders too, hidden ones not, symbolic links followed, each folder
+ * once however many links lead to it. Bounded, because a folder given by mistake can be a whole disk.
  */
 import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
@@ -114,7 +114,10 @@ async function isNewFolder(link: string, realRoot: string, linked: Set<string>):
   return true
 }
 
-/** A folder inside the root is found by its own name; one around the root would lead to everything else on the disk. */
+/**
+ * A folder inside the root is found by its own name; one around the root would lead to everything else on the
+ * disk.
+ */
 function isReachedAnyway(real: string, realRoot: string): boolean {
   if (isUnder(real, realRoot)) return true
   return isUnder(realRoot, real) && !relative(realRoot, real).split(sep).some(isHiddenName)

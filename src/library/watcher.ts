@@ -1,6 +1,7 @@
 /**
- * Watches a folder and says which shards may have changed; the only file that meets chokidar. What it says is a hint:
- * whoever listens looks at the file, so an event too many or too few (there is a slow rescan) does no harm.
+ * Watches a folder and says which shards may have changed; the only file that meets chokidar. What it says is
+ * a hint: whoever listens looks at the file, so an event too many or too few (there is a slow rescan) does no
+ * harm.
  */
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { type ChokidarOptions, type FSWatcher, watch } from 'chokidar'
@@ -9,10 +10,15 @@ import type { Log } from '../log.ts'
 import { isHiddenName, shardNameOf } from './shard-name.ts'
 import { MAX_DEPTH } from './walk.ts'
 
-/** Often enough for a file that takes minutes to copy, and a thousand `stat` calls cost a few milliseconds. */
+/**
+ * Often enough for a file that takes minutes to copy, and a thousand `stat` calls cost a few milliseconds.
+ */
 const POLLING_INTERVAL_MS = 2_000
 
-/** The system has no more watches (ENOSPC: max_user_watches) or instances (EMFILE: max_user_instances) to give. */
+/**
+ * The system has no more watches (ENOSPC: max_user_watches) or instances (EMFILE: max_user_instances) to
+ * give.
+ */
 const EXHAUSTED = new Set(['ENOSPC', 'EMFILE'])
 
 export interface WatcherOptions {

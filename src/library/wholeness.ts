@@ -1,6 +1,6 @@
 /**
- * Is the file whole? GGUF says how long it must be; that it was quiet for a while, and that nobody is seen to be at
- * it, says that its bytes are there. Everything is asked again for each new identity of the file.
+ * Is the file whole? GGUF says how long it must be; that it was quiet for a while, and that nobody is seen to
+ * be at it, says that its bytes are there. Everything is asked again for each new identity of the file.
  */
 import type { BigIntStats } from 'node:fs'
 import { lstat, open } from 'node:fs/promises'
@@ -22,7 +22,10 @@ export interface SettleTimes {
   readonly giveUpMs: number
   /** A file that is written to without a pause is said to be waiting after this long. */
   readonly changingMs: number
-  /** A process that holds the file open for writing, or a forgotten `.lock` beside it, is no longer waited for. */
+  /**
+   * A process that holds the file open for writing, or a forgotten `.lock` beside it, is no longer waited
+   * for.
+   */
   readonly abandonedMs: number
   /** How often to ask again where no event will come: a companion file, a writer. */
   readonly askAgainMs: number
@@ -81,7 +84,9 @@ export async function gatherEvidence(
   }
 }
 
-/** Decides about a file that has been quiet for `quietMs`, from what its bytes say and what is seen around it. */
+/**
+ * Decides about a file that has been quiet for `quietMs`, from what its bytes say and what is seen around it.
+ */
 export async function nextStep(
   file: { readonly path: string; readonly name: string; readonly identity: FileIdentity },
   evidence: Evidence,

@@ -1,7 +1,8 @@
 /**
- * Walks bencoded bytes (BEP 3) without building anything, and refuses what is not strictly well-formed. The bencode
- * package must never see unchecked bytes: a negative string length (`l-3:`) makes its decoder loop until memory
- * runs out, and nesting is recursion there. The walk also finds where `info` stands, whose exact bytes are hashed.
+ * Walks bencoded bytes (BEP 3) without building anything, and refuses what is not strictly well-formed. The
+ * bencode package must never see unchecked bytes: a negative string length (`l-3:`) makes its decoder loop
+ * until memory runs out, and nesting is recursion there. The walk also finds where `info` stands, whose exact
+ * bytes are hashed.
  */
 
 /** Deeper than any real torrent (hybrids reach 6), far from the end of the stack. */
@@ -34,8 +35,8 @@ export class BencodeError extends Error {
 }
 
 /**
- * Checks that `bytes` are exactly one bencoded dictionary and says where the values of its own (outermost) keys
- * stand. A key that stands twice is refused: two readers could take different ones.
+ * Checks that `bytes` are exactly one bencoded dictionary and says where the values of its own (outermost)
+ * keys stand. A key that stands twice is refused: two readers could take different ones.
  * @throws BencodeError
  */
 export function scanDictionary(bytes: Uint8Array): ReadonlyMap<string, Span> {

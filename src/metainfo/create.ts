@@ -1,7 +1,8 @@
 /**
- * Makes our torrents: v1, one file, reproducible. The only file that meets create-torrent, and it is given all that
- * it would otherwise make up: the name, the piece length, and an empty tracker list (its own default is to write
- * eight public trackers into every torrent). `private` is never passed: even `false` changes the infohash.
+ * Makes our torrents: v1, one file, reproducible. The only file that meets create-torrent, and it is given
+ * all that it would otherwise make up: the name, the piece length, and an empty tracker list (its own default
+ * is to write eight public trackers into every torrent). `private` is never passed: even `false` changes the
+ * infohash.
  */
 import { Readable } from 'node:stream'
 import bencode from 'bencode'
@@ -36,7 +37,8 @@ const CREATED_BY = 'gguf-swarm'
 
 /**
  * Hashes a file's bytes into an info dictionary.
- * @param chunks the file in order, best in chunks of exactly one piece; a chunk must not be changed afterwards.
+ * @param chunks the file in order, best in chunks of exactly one piece; a chunk must not be changed
+ *   afterwards.
  * @throws whatever `chunks` throws; UsageError `bad-name`; UsageError `empty`
  */
 export async function createInfo(
@@ -57,7 +59,8 @@ export async function createInfo(
 }
 
 /**
- * The info dictionary of known hashes: the way back from a stored record, and the proof that it still fits its infohash.
+ * The info dictionary of known hashes: the way back from a stored record, and the proof that it still fits
+ * its infohash.
  * @throws UsageError `bad-name`, `empty` or `bad-pieces`
  */
 export function buildInfo({ name, length, pieceLength, pieces }: InfoSource): TorrentInfo {
@@ -74,8 +77,8 @@ export function buildInfo({ name, length, pieceLength, pieces }: InfoSource): To
 }
 
 /**
- * The .torrent file around an info dictionary, byte for byte the same each time: no date, no tracker. `nodes` (BEP 5)
- * tells any client which DHT nodes to ask first, so that a private fleet's torrent works by itself.
+ * The .torrent file around an info dictionary, byte for byte the same each time: no date, no tracker. `nodes`
+ * (BEP 5) tells any client which DHT nodes to ask first, so that a private fleet's torrent works by itself.
  */
 export function composeTorrentFile({
   info,

@@ -1,4 +1,6 @@
-/** The v1 infohash: the SHA-1 of the bencoded info dictionary (BEP 3), carried as a type that proves its form. */
+/**
+ * The v1 infohash: the SHA-1 of the bencoded info dictionary (BEP 3), carried as a type that proves its form.
+ */
 import { createHash } from 'node:crypto'
 import { UsageError } from '../errors.ts'
 
@@ -20,8 +22,8 @@ export function isInfoHash(text: unknown): text is InfoHash {
 }
 
 /**
- * Reads an infohash as people paste it: 40 hex digits, or the 32 base32 characters of old magnet links (BEP 9),
- * in either case.
+ * Reads an infohash as people paste it: 40 hex digits, or the 32 base32 characters of old magnet links (BEP
+ * 9), in either case.
  * @throws UsageError `bad-id`
  */
 export function parseInfoHash(text: string): InfoHash {

@@ -1,8 +1,13 @@
-/** Magnet links (BEP 9) as we hand them out: infohash, name, length and, where given, addresses to try first. */
+/**
+ * Magnet links (BEP 9) as we hand them out: infohash, name, length and, where given, addresses to try first.
+ */
 import type { InfoHash } from './info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from './peer-address.ts'
 
-/** What a magnet link says; `peers` are written as `x.pe`, which any client may connect to before it asks the DHT. */
+/**
+ * What a magnet link says; `peers` are written as `x.pe`, which any client may connect to before it asks the
+ * DHT.
+ */
 export interface MagnetSource {
   readonly infoHash: InfoHash
   readonly name: string
@@ -10,7 +15,9 @@ export interface MagnetSource {
   readonly peers?: readonly PeerAddress[]
 }
 
-/** One line to paste into any client. `x.pe` stays unescaped: libtorrent and magnet-uri do not unescape it. */
+/**
+ * One line to paste into any client. `x.pe` stays unescaped: libtorrent and magnet-uri do not unescape it.
+ */
 export function magnetFor({ infoHash, name, length, peers = [] }: MagnetSource): string {
   const links = peers.map((peer) => `&x.pe=${formatPeerAddress(peer)}`).join('')
   return `magnet:?xt=urn:btih:${infoHash}&dn=${escapeName(name)}&xl=${length}${links}`

@@ -1,6 +1,7 @@
 /**
- * Reads a .torrent, or the info dictionary got from a peer, and accepts only what this program can fetch safely: v1,
- * one file, a name that cannot leave the folder, hashes that fit the length. The bytes come from strangers.
+ * Reads a .torrent, or the info dictionary got from a peer, and accepts only what this program can fetch
+ * safely: v1, one file, a name that cannot leave the folder, hashes that fit the length. The bytes come from
+ * strangers.
  */
 import bencode, { type Bencoded } from 'bencode'
 import { messageOf, UsageError } from '../errors.ts'
@@ -100,8 +101,8 @@ function readInfo(info: Uint8Array): TorrentInfo {
       `${name}: its piece hashes do not fit ${length} bytes in pieces of ${pieceLength} (${count} are needed)`,
     )
   }
-  // WebTorrent decodes the dictionary and hashes what it encodes again; where that differs, it would look for another
-  // torrent than the one asked for, so such bytes (unsorted keys and the like) are refused here.
+  // WebTorrent decodes the dictionary and hashes what it encodes again; where that differs, it would look for
+  // another torrent than the one asked for, so such bytes (unsorted keys and the like) are refused here.
   if (Buffer.compare(bencode.encode(dictionary), info) !== 0) {
     refuse(`${name}: its info dictionary is not in canonical bencoding, so clients disagree on its infohash`)
   }

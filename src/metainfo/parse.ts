@@ -1,6 +1,7 @@
 /**
- * Reads what a person gives to say which torrent: infohash, magnet link or the bytes of a .torrent. The only file
- * that meets parse-torrent, and only its default export, which touches neither network nor disk (its `remote` does).
+ * Reads what a person gives to say which torrent: infohash, magnet link or the bytes of a .torrent. The only
+ * file that meets parse-torrent, and only its default export, which touches neither network nor disk (its
+ * `remote` does).
  */
 import parseTorrent from 'parse-torrent'
 import { UsageError } from '../errors.ts'
@@ -8,7 +9,10 @@ import { type InfoHash, parseInfoHash } from './info-hash.ts'
 import { type Metainfo, parseMetainfo } from './metainfo.ts'
 import { type PeerAddress, parsePeerAddress } from './peer-address.ts'
 
-/** A torrent as somebody named it; `peers` are addresses to try at once, `name` and `length` are hints until checked. */
+/**
+ * A torrent as somebody named it; `peers` are addresses to try at once, `name` and `length` are hints until
+ * checked.
+ */
 export type TorrentId =
   | { readonly kind: 'infoHash'; readonly infoHash: InfoHash; readonly peers: readonly PeerAddress[] }
   | {
@@ -91,7 +95,10 @@ async function parseMagnet(text: string): Promise<TorrentId> {
   }
 }
 
-/** parse-torrent takes any 40 characters for a hash and ignores what follows them; here the topic must be exact. */
+/**
+ * parse-torrent takes any 40 characters for a hash and ignores what follows them; here the topic must be
+ * exact.
+ */
 function readInfoHash(topics: string | readonly string[] | undefined): InfoHash | undefined {
   for (const topic of typeof topics === 'string' ? [topics] : (topics ?? [])) {
     const hash = topic.startsWith('urn:btih:') ? topic.slice('urn:btih:'.length) : ''
