@@ -14,10 +14,16 @@ export interface BoardShard {
 
 /** Collects host events. */
 export class Board {
+  readonly #address: string
   readonly #ports = new Map<string, number>()
   readonly #shards = new Map<string, BoardShard>()
   readonly #announced = new Set<string>()
   readonly #decided = new Set<string>()
+
+  /** @param address where all hosts of this machine listen */
+  constructor(address: string) {
+    this.#address = address
+  }
 
   portOf(host: string): number | undefined {
     return this.#ports.get(host)
@@ -39,7 +45,7 @@ export class Board {
         this.#ports.set(host, Number(event['port']))
         return null
       case 'seeding': {
-        const magnet = text('magnet')
+        const magnet = `${text('magnet')}&x.pe=${this.#address}:${this.#ports.get(host)}`
         this.#shards.set(key, {
           host,
           file: text('file'),

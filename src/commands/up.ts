@@ -64,7 +64,7 @@ async function runUp(args: UpArguments, context: CommandContext): Promise<void> 
   const options = fleetOptions(args, context)
   const log = createLog(context.err)
   const json = args.json ? jsonWriter(context.out) : null
-  const board = new Board()
+  const board = new Board(options.bind === '0.0.0.0' ? '127.0.0.1' : options.bind)
   const { folder, shards } = await shardsToServe(args.dir, log)
   await using fleet = await LocalFleet.start(options, {
     onHostEvent: (host, event) => {
@@ -157,15 +157,18 @@ function tellMagnets(
     )
   const [first] = shards
   if (first !== undefined) {
-    log.info('[UP] Fetch a shard by its infohash, as any machine that reaches the bootstrap node can:')
+    log.info('[UP] Fetch a shard by its infohash, found through the DHT:')
     log.info(
       `[UP]   npx . get ${first.infoHash} --bootstrap ${formatPeerAddress(fleet.bootstrap)} --out downloads`,
     )
-    log.info(
-      `[UP] Or paste a magnet into qBittorrent, Transmission, aria2, …${out === null ? '' : ' (they follow on stdout)'}:`,
-    )
+    if (out !== null) log.info('[UP] Or paste a magnet into qBittorrent, Transmission, aria2, …:')
   }
   for (const { magnet } of shards) out?.(`${magnet}\n`)
+  if (fleet.bootstrap.host.startsWith('127.')) {
+    log.info(
+      '[UP] Only programs on this machine can reach it; `--bind ADDRESS` with an address of your network opens it.',
+    )
+  }
   log.info('[UP] Everything is up. Ctrl-C stops it.')
 }
 

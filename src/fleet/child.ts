@@ -61,8 +61,9 @@ export class Child {
   /** The exit code or signal, and what it said last. */
   howItEnded(): string {
     const { exitCode, signalCode } = this.#process
+    if (exitCode === null && signalCode === null) return 'no answer'
     const how = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`
-    const words = this.#lastWords.join(' / ').replace(/^gguf-swarm: /, '')
+    const words = this.#words()
     return words === '' ? how : `${how}: ${words}`
   }
 
@@ -71,9 +72,11 @@ export class Child {
     return this.#ended
   }
 
-  /** The error of a child that ended before it was of use. */
+  /** The error of a child that ended, or said nothing, before it was of use. */
   failure(): FailedError {
-    return new FailedError('child-ended', `${this.name} ended (${this.howItEnded()})`)
+    const words = this.#words()
+    const why = words === '' ? this.howItEnded() : words
+    return new FailedError('child-failed', `${this.name} did not start: ${why}`)
   }
 
   /** Asks it to stop, and kills it when it does not; idempotent. */
@@ -83,6 +86,10 @@ export class Child {
     const deadline = setTimeout(() => this.#process.kill('SIGKILL'), STOP_DEADLINE_MS)
     await this.#ended
     clearTimeout(deadline)
+  }
+
+  #words(): string {
+    return this.#lastWords.join(' / ').replace(/^gguf-swarm: /, '')
   }
 }
 

@@ -7,6 +7,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { asDiskError, systemCode } from '../errors.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { Child, type ChildEvent } from './child.ts'
+import { type FolderLock, lockFolder } from './host-state.ts'
 
 /** Hosts and bootstrap are up within a second or two; this is for a machine under heavy load. */
 const START_DEADLINE_MS = 30_000
@@ -32,19 +33,25 @@ export interface LocalFleetListener {
 /** A running local fleet. Made by {@link LocalFleet.start}. */
 export class LocalFleet implements AsyncDisposable {
   readonly #options: LocalFleetOptions
+  readonly #lock: FolderLock
   readonly #children: Child[] = []
   /** The link dealt for each shard, by the shard's own path. */
   readonly #links = new Map<string, { readonly host: string; readonly path: string }>()
   #bootstrap: PeerAddress = { host: '', port: 0 }
   #stopping: Promise<void> | undefined
 
-  private constructor(options: LocalFleetOptions) {
+  private constructor(options: LocalFleetOptions, lock: FolderLock) {
     this.#options = options
+    this.#lock = lock
   }
 
   /** Starts the bootstrap, then the hosts. Throws what keeps one of them from starting, by its name. */
   static async start(options: LocalFleetOptions, listener: LocalFleetListener): Promise<LocalFleet> {
-    const fleet = new LocalFleet(options)
+    const lock = await lockFolder(
+      options.stateDir,
+      'stop that one with Ctrl-C, or give this one its own --state-dir',
+    )
+    const fleet = new LocalFleet(options, lock)
     try {
       const { bind, bootstrapPort, stateDir, torrentsDir } = options
       const listening = await fleet.#spawn(
@@ -126,6 +133,7 @@ export class LocalFleet implements AsyncDisposable {
       const [bootstrap, ...hosts] = this.#children
       await Promise.all(hosts.map((child) => child.stop()))
       await bootstrap?.stop()
+      await this.#lock.release()
     })()
     return this.#stopping
   }
