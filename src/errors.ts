@@ -94,5 +94,7 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
 export function asDiskError(error: unknown, path: string): unknown {
   const code = systemCode(error)
   if (error instanceof SwarmError || !DISK_CODES.has(code)) return error
-  return new DiskError(code, `cannot write ${path}: ${DISK_ADVICE[code] ?? messageOf(error)}`, { cause: error })
+  return new DiskError(code, `cannot write ${path}: ${DISK_ADVICE[code] ?? messageOf(error)}`, {
+    cause: error,
+  })
 }
