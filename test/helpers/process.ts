@@ -22,7 +22,7 @@ const DRAIN_TIMEOUT_MS = 1_000
 
 const CLI = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
-/** What `gguf-swarm … --json` prints, one a line; `bootstrap` prints `listening` with its port alone. */
+/** What `gguf-swarm … --json` prints, one a line; the `listening` of `bootstrap` has its `port` alone. */
 export type CliEvent = { readonly time: string } & (SeedEvent | GetEvent)
 
 /** Any program that prints one JSON object a line, each with its `event`. */

@@ -1,10 +1,17 @@
-/** qBittorrent and gguf-swarm. */
+/**
+ * qBittorrent and gguf-swarm. Its engine prefers uTP, which crawls at some 7 MB/s where a host offers it: the two
+ * shards it fetches are long enough to miss their limits then.
+ */
 import { qbittorrent } from '../helpers/clients/qbittorrent.ts'
 import { interopTest } from './scenario.ts'
 
-interopTest(qbittorrent, {
-  fetchByMagnetMs: 75_000,
-  fetchByTorrentFileMs: 60_000,
-  getByInfoHashMs: 60_000,
-  getByTorrentFileMs: 60_000,
-})
+interopTest(
+  qbittorrent,
+  {
+    fetchByMagnetMs: 45_000,
+    fetchByTorrentFileMs: 45_000,
+    getByInfoHashMs: 40_000,
+    getByTorrentFileMs: 40_000,
+  },
+  { fetchedBytes: 256 * 1024 * 1024 },
+)

@@ -16,8 +16,7 @@ import { type Host, program, skipWithout, testNetwork } from '../helpers/netns.t
 import { startCli } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
-/** Large enough that a transfer which crawls (FIELD-NOTES: uTP) misses its limit. */
-const SHARD_BYTES = 64 * 1024 * 1024
+const MIB = 1024 * 1024
 /** A host hashes two such files and announces them in a few seconds, even beside a busy neighbour. */
 const HOST_READY_TIMEOUT_MS = 60_000
 const BOOTSTRAP_PORT = 51820
@@ -37,8 +36,18 @@ interface Shard {
   readonly sha256: string
 }
 
-/** `crowd` is the number of DHT nodes beside those of the bootstrap, the host and the client. */
-export function interopTest(kind: ClientKind, limits: RowLimits, { crowd = 0 } = {}): void {
+export interface ScenarioOptions {
+  /** DHT nodes beside those of the bootstrap, the host and the client. */
+  readonly crowd?: number
+  /** Length of the shards that the client fetches. */
+  readonly fetchedBytes?: number
+}
+
+export function interopTest(
+  kind: ClientKind,
+  limits: RowLimits,
+  { crowd = 0, fetchedBytes = 64 * MIB }: ScenarioOptions = {},
+): void {
   const skip = skipWithout(...kind.requirements, program('mktorrent'))
 
   test(`${kind.name} in factory settings`, { skip, concurrency: 2 }, async (t) => {
@@ -46,7 +55,10 @@ export function interopTest(kind: ClientKind, limits: RowLimits, { crowd = 0 } =
     const network = testNetwork(t)
     const bootstrap = await startBootstrap(t, network.host('bootstrap'), join(folder, 'bootstrap'))
     if (crowd > 0) await startCrowd(t, network.host('crowd', { addresses: crowd }), bootstrap)
-    const [magnetShard, fileShard] = await startHost(t, network.host('seed'), bootstrap, folder)
+    const [magnetShard, fileShard] = await startHost(t, network.host('seed'), fetchedBytes, {
+      bootstrap,
+      folder,
+    })
     const [infoHashShard, torrentShard] = await makeShards(join(folder, 'theirs'), [3, 4])
 
     const clientFolder = join(folder, 'client')
@@ -130,11 +142,11 @@ async function startBootstrap(t: TestContext, host: Host, stateFolder: string): 
 async function startHost(
   t: TestContext,
   host: Host,
-  bootstrap: string,
-  folder: string,
+  bytes: number,
+  { bootstrap, folder }: { bootstrap: string; folder: string },
 ): Promise<[Shard, Shard]> {
   const shards = join(folder, 'ours')
-  const paths = await writeModels(shards, [1, 2])
+  const paths = await writeModels(shards, bytes, [1, 2])
   const at = ['--bind', host.address, '--port', '6881', '--dht-port', '6882', '--bootstrap', bootstrap]
   const folders = ['--state-dir', join(folder, 'state'), '--torrents-dir', join(folder, 'torrents')]
   const seed = startCli(t, ['seed', shards, ...at, ...folders, '--json'], { netns: host.netns })
@@ -176,7 +188,7 @@ async function seedAll(client: TorrentClient, shards: readonly Shard[]): Promise
 
 /** Shards of which only the client will know: made into torrents by mktorrent, without a tracker. */
 async function makeShards(folder: string, seeds: [number, number]): Promise<[Shard, Shard]> {
-  const paths = await writeModels(folder, seeds)
+  const paths = await writeModels(folder, 64 * MIB, seeds)
   const shards = paths.map(async (path): Promise<Shard> => {
     const torrentFile = `${path}.torrent`
     execFileSync('mktorrent', ['-l', '18', '-o', torrentFile, path], { stdio: 'ignore' })
@@ -185,12 +197,16 @@ async function makeShards(folder: string, seeds: [number, number]): Promise<[Sha
   return Promise.all(shards) as Promise<[Shard, Shard]>
 }
 
-async function writeModels(folder: string, seeds: readonly [number, number]): Promise<readonly string[]> {
+async function writeModels(
+  folder: string,
+  bytes: number,
+  seeds: readonly [number, number],
+): Promise<readonly string[]> {
   await mkdir(folder)
   return Promise.all(
     seeds.map(async (seed) => {
       const path = join(folder, `interop-${seed}.gguf`)
-      await writeModel(path, { bytes: SHARD_BYTES, seed })
+      await writeModel(path, { bytes, seed })
       return path
     }),
   )
