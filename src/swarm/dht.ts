@@ -174,9 +174,12 @@ export class DhtNode implements AsyncDisposable {
   /** Looks `infoHash` up; peers go to the listener. Resolves with the number of nodes that answered. */
   async lookup(infoHash: InfoHash): Promise<number> {
     if (this.#stopping !== undefined) return 0
-    const visited = await bounded<number>((done) =>
-      this.#dht.lookup(infoHash, (error, visited) => done(error ? 0 : (visited ?? 0))),
-    )
+    let abort: (() => void) | undefined
+    const visited = await bounded<number>((done) => {
+      abort = this.#dht.lookup(infoHash, (error, visited) => done(error ? 0 : (visited ?? 0)))
+    })
+    // Nodes that always name nearer ones would keep it going for as long as they have addresses.
+    if (visited === undefined) abort?.()
     return visited ?? 0
   }
 
