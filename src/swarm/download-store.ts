@@ -126,7 +126,11 @@ export class DownloadStore implements ChunkStore {
   async #get(index: number, offset: number, wanted?: number): Promise<Uint8Array> {
     const { handle, length } = await this.#settings.partial
     const pieceBytes = Math.min(this.chunkLength, length - index * this.chunkLength)
-    const buffer = new Uint8Array(wanted ?? pieceBytes - offset)
+    const end = offset + (wanted ?? pieceBytes - offset)
+    // The engine lets peers ask for any piece and offset; past the piece lies what nobody has verified yet.
+    if (index < 0 || offset < 0 || end <= offset || end > pieceBytes)
+      throw new RangeError(`no such block in piece ${index}`)
+    const buffer = new Uint8Array(end - offset)
     const position = index * this.chunkLength + offset
     for (let filled = 0; filled < buffer.length; ) {
       const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled)

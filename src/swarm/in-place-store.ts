@@ -90,9 +90,9 @@ export class InPlaceStore implements ChunkStore {
     const windows: Uint8Array[] = []
     for (let window = first; window <= last; window++) windows.push(await this.#window(index, window))
     const start = offset - first * WINDOW_BYTES
-    return windows.length === 1
-      ? windows[0]!.subarray(start, start + length)
-      : Buffer.concat(windows).subarray(start, start + length)
+    // A copy: a block that waits for a slow peer must not keep its window of 1 MiB alive.
+    const bytes = windows.length === 1 ? windows[0]! : Buffer.concat(windows)
+    return new Uint8Array(bytes.subarray(start, start + length))
   }
 
   #pieceBytes(index: number): number {
@@ -110,7 +110,7 @@ export class InPlaceStore implements ChunkStore {
     if (cached !== undefined) return cached
     const running = this.#reads.get(key)
     if (running !== undefined) return running
-    const read = this.#read(index, window).finally(() => this.#reads.delete(key))
+    const read = this.#file.cache.read(() => this.#read(index, window)).finally(() => this.#reads.delete(key))
     this.#reads.set(key, read)
     const bytes = await read
     if (!this.#lost && !this.#closed) this.#file.cache.set(key, bytes)
@@ -118,6 +118,7 @@ export class InPlaceStore implements ChunkStore {
   }
 
   async #read(index: number, window: number): Promise<Uint8Array> {
+    if (this.#lost || this.#closed) throw new Error(`${this.#file.path} is no longer served`)
     const pieceBytes = this.#pieceBytes(index)
     const start = window * WINDOW_BYTES
     const end = Math.min(start + WINDOW_BYTES, pieceBytes)

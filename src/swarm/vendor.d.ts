@@ -94,7 +94,7 @@ declare module 'bittorrent-protocol' {
     readonly remoteAddress?: string
     readonly remotePort?: number
     readonly requests: readonly unknown[]
-    readonly peerRequests: readonly unknown[]
+    readonly peerRequests: readonly { readonly length: number }[]
     uploaded: number
     downloaded: number
     downloadSpeed(): number
@@ -107,6 +107,12 @@ declare module 'bittorrent-protocol' {
     _processBuffer(): void
     _onMessageLength(buffer: Uint8Array): void
     _onRequest(index: number, offset: number, length: number): void
+    _onCancel(index: number, offset: number, length: number): void
+    _onAllowedFast(index: number): void
+    _pull(requests: readonly unknown[], index: number, offset: number, length: number): unknown
+    _read(done: (error: Error | null) => void): void
+    extended(extension: number | string, message: object): void
+    setInfoHash(infoHash: string): void
     _onExtended(ext: number, payload: Uint8Array): void
     readonly extendedMapping: Readonly<Record<number, string>>
     _buffer: Uint8Array[]

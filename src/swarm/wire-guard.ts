@@ -7,15 +7,18 @@ import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
 import { dictionaryEnd } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
+import { queueUploads } from './upload-queue.ts'
 
 /** Longer than any message in use: blocks are at most 128 KiB, metadata pieces 16 KiB (BEP 9). */
 const MAX_MESSAGE_BYTES = 256 * 1024
-/** What we tell peers (`reqq`, BEP 10): requests they may have outstanding. libtorrent's own default. */
-export const REQUEST_QUEUE_LENGTH = 500
-/** Requests answered but not yet taken by the socket: twice the queue we allow, then the peer is a flood. */
-const MAX_UNSENT_BYTES = 2 * REQUEST_QUEUE_LENGTH * 16 * 1024
-/** More outstanding requests than this cannot be an honest peer that read our `reqq`. */
-const MAX_OUTSTANDING_REQUESTS = 4 * REQUEST_QUEUE_LENGTH
+/** Extended handshakes are under 1 KiB; larger ones only cost memory, as each wire keeps its last. */
+const MAX_EXTENDED_HANDSHAKE_BYTES = 16 * 1024
+/** libtorrent sends a new one when something changes; a hundred are a flood, each asks for all metadata. */
+const MAX_EXTENDED_HANDSHAKES = 20
+/** BEP 11 allows 50 added and 50 dropped peers; some clients send twice that. Each becomes a dial. */
+const MAX_PEX_BYTES = 8 * 1024
+/** Answers not yet taken by the socket besides metadata: more than the upload queue ever lets wait. */
+const MAX_UNSENT_BYTES = 1024 * 1024
 
 const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 
@@ -23,6 +26,21 @@ const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 export function wireGuardCounters(): Readonly<typeof counters> {
   return { ...counters }
 }
+
+/** Private members of the library that are wrapped here and in the upload queue. */
+const PARTS = [
+  '_processBuffer',
+  '_onMessageLength',
+  '_onRequest',
+  '_onCancel',
+  '_onAllowedFast',
+  '_onExtended',
+  '_pull',
+  '_read',
+  'extended',
+  'handshake',
+  'setInfoHash',
+] as const
 
 let installed = false
 
@@ -33,9 +51,7 @@ let installed = false
 export function installWireGuard(): void {
   if (installed) return
   const { prototype } = Wire
-  const { _processBuffer, _onMessageLength, _onRequest, _onExtended, handshake } = prototype
-  const parts = [_processBuffer, _onMessageLength, _onRequest, _onExtended, handshake]
-  if (!parts.every((part) => typeof part === 'function')) {
+  if (!PARTS.every((part) => typeof prototype[part] === 'function')) {
     throw new FailedError(
       'library-changed',
       'bittorrent-protocol is not the version (5.0.9) this program was made for',
@@ -44,7 +60,11 @@ export function installWireGuard(): void {
   installed = true
   guardParser(prototype)
   limitMessages(prototype)
-  limitRequests(prototype)
+  queueUploads(prototype, (wire, problem) => {
+    counters[problem]++
+    drop(wire)
+  })
+  ignoreAllowedFast(prototype)
   checkExtensionMessages(prototype)
   announceDht(prototype)
 }
@@ -57,16 +77,29 @@ function drop(wire: Wire): void {
   wire.destroy()
 }
 
-/** All parsing runs under `_processBuffer`, the encryption handshake and the extensions included. */
+/**
+ * All parsing runs under `_processBuffer`, the encryption handshake and the extensions included. The other
+ * two are also called later, out of promises, where an exception would end the process all the same.
+ */
 function guardParser(prototype: Wire): void {
-  const processBuffer = prototype._processBuffer
-  prototype._processBuffer = function (this: Wire) {
+  const { _processBuffer, extended, setInfoHash } = prototype
+  const guarded = (wire: Wire, work: () => void): void => {
     try {
-      processBuffer.call(this)
+      work()
     } catch {
       counters.crashesCaught++
-      drop(this)
+      drop(wire)
     }
+  }
+  prototype._processBuffer = function (this: Wire) {
+    guarded(this, () => _processBuffer.call(this))
+  }
+  // Throws when the peer has taken back the extension that is to be used, as metadata is asked for again.
+  prototype.extended = function (this: Wire, extension, message) {
+    guarded(this, () => extended.call(this, extension, message))
+  }
+  prototype.setInfoHash = function (this: Wire, infoHash) {
+    guarded(this, () => setInfoHash.call(this, infoHash))
   }
 }
 
@@ -83,55 +116,76 @@ function limitMessages(prototype: Wire): void {
   }
 }
 
-function limitRequests(prototype: Wire): void {
-  const onRequest = prototype._onRequest
-  prototype._onRequest = function (this: Wire, index: number, offset: number, length: number) {
-    const unsent = this._readableState?.buffered ?? 0
-    if (unsent > MAX_UNSENT_BYTES || this.peerRequests.length > MAX_OUTSTANDING_REQUESTS) {
-      counters.flooding++
-      drop(this)
-      return
-    }
-    onRequest.call(this, index, offset, length)
-  }
+/**
+ * Allowed-fast pieces (BEP 6) are an offer that need not be taken. The engine takes it without a look at the
+ * number, and one past the last piece makes it throw, at a time when nobody catches.
+ */
+function ignoreAllowedFast(prototype: Wire): void {
+  prototype._onAllowedFast = () => undefined
 }
 
 /** Extension messages that the engine's handlers bencode-decode (BEP 9, BEP 11). */
 const METADATA_EXTENSION = 'ut_metadata'
 const PEX_EXTENSION = 'ut_pex'
+/** Stands for number 0, which is not among the named ones. */
+const EXTENDED_HANDSHAKE = ''
 
 /**
  * The bencode decoder behind the extensions loops for ever on some malformed input, so what is to be
- * decoded is walked first. BEP 9 messages carry data after their dictionary, and the handler takes the
- * first `ee` for its end: a message where that is not so is refused.
+ * decoded is walked first.
  */
 function checkExtensionMessages(prototype: Wire): void {
   const onExtended = prototype._onExtended
+  const handshakes = new WeakMap<Wire, number>()
   prototype._onExtended = function (this: Wire, ext: number, payload: Uint8Array) {
-    const name = ext === 0 ? '' : this.extendedMapping[ext]
-    const whole = name === '' || name === PEX_EXTENSION
-    if (whole || name === METADATA_EXTENSION) {
-      let end = -1
-      try {
-        end = dictionaryEnd(payload)
-      } catch {
-        // not bencoded: `end` says so
-      }
-      const expected = whole ? payload.length : Buffer.from(payload).indexOf('ee') + 2
-      if (end !== expected) {
-        counters.malformed++
-        drop(this)
-        return
-      }
+    const name = ext === 0 ? EXTENDED_HANDSHAKE : this.extendedMapping[ext]
+    if (!isWellFormed(name, payload)) {
+      counters.malformed++
+      drop(this)
+      return
+    }
+    const seen = (handshakes.get(this) ?? 0) + (ext === 0 ? 1 : 0)
+    handshakes.set(this, seen)
+    if (seen > MAX_EXTENDED_HANDSHAKES || this._readableState.buffered > maxUnsentBytes(this)) {
+      counters.flooding++
+      drop(this)
+      return
     }
     onExtended.call(this, ext, payload)
   }
 }
 
+function isWellFormed(name: string | undefined, payload: Uint8Array): boolean {
+  try {
+    switch (name) {
+      case EXTENDED_HANDSHAKE:
+        return payload.length <= MAX_EXTENDED_HANDSHAKE_BYTES && dictionaryEnd(payload) === payload.length
+      case PEX_EXTENSION:
+        return payload.length <= MAX_PEX_BYTES && dictionaryEnd(payload) === payload.length
+      case METADATA_EXTENSION:
+        // Data follows the dictionary (BEP 9); the handler takes the first `ee` for its end, so it must be.
+        return dictionaryEnd(payload) === Buffer.from(payload).indexOf('ee') + 2
+      default:
+        return true
+    }
+  } catch {
+    return false // not bencoded
+  }
+}
+
+/** A peer may ask for all of the metadata, and for it again; not more while it takes none of it. */
+function maxUnsentBytes(wire: Wire): number {
+  return MAX_UNSENT_BYTES + 2 * (metadataExtension(wire)?.metadata?.length ?? 0)
+}
+
 /** The part of the ut_metadata extension (BEP 9) that is wrapped. */
 interface MetadataExtension {
+  readonly metadata?: Uint8Array
   setMetadata(metadata: Uint8Array): Promise<boolean>
 }
+
+const metadataExtension = (wire: Wire): MetadataExtension | undefined =>
+  (wire as unknown as Record<string, MetadataExtension | undefined>)[METADATA_EXTENSION]
 
 /** Whose metadata may reach the extension. */
 export interface MetadataGate {
@@ -144,7 +198,7 @@ export interface MetadataGate {
 
 /** Metadata from a peer is decoded by the extension before its hash is checked; here the hash comes first. */
 export function guardMetadata(wire: Wire, { infoHash, isOurs, accept }: MetadataGate): void {
-  const extension = (wire as unknown as Record<string, MetadataExtension | undefined>)[METADATA_EXTENSION]
+  const extension = metadataExtension(wire)
   if (extension === undefined) return
   const setMetadata = extension.setMetadata.bind(extension)
   extension.setMetadata = async (metadata) => {

@@ -7,7 +7,7 @@ import type Wire from 'bittorrent-protocol'
 import type { Torrent, TorrentPeer } from 'webtorrent'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
-import { REQUEST_QUEUE_LENGTH } from './wire-guard.ts'
+import { REQUEST_QUEUE_LENGTH } from './upload-queue.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
 const NO_RECONNECT = 1_000
@@ -81,9 +81,14 @@ export class WirePolicy {
       return
     }
     Object.assign(wire.extendedHandshake, { v: CLIENT_NAME, p: port(), reqq: REQUEST_QUEUE_LENGTH })
-    wire.on('port', (theirs: number) => {
+    // Once: each is a ping to a port of the peer's choice.
+    wire.once('port', (theirs: number) => {
       if (wire.remoteAddress && theirs > 0)
         onDhtNode({ host: plainAddress(wire.remoteAddress), port: theirs })
+    })
+    // The engine drops a request for a piece that is not there without a word, and it would wait for ever.
+    wire.on('request', (index: number, _offset: number, _length: number, respond: (error: Error) => void) => {
+      if (!torrent.bitfield?.get(index)) respond(new Error('that piece is not here'))
     })
     const checkSeed = (): void => {
       if (torrent.done && isSeed(wire, torrent)) this.#leaveSeed(wire, address)
