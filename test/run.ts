@@ -1,5 +1,5 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|interop|llama …]`,
+ * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|interop …]`,
  * all of them without an argument. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
@@ -8,10 +8,11 @@ import { globSync } from 'node:fs'
 
 const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: number }>> = {
   unit: {
-    files: ['test/*.test.ts', 'test/{gguf,metainfo,library,fleet,commands}/*.test.ts'],
+    files: ['test/*.test.ts', 'test/{gguf,metainfo,library,swarm-unit,fleet,commands}/*.test.ts'],
     parallel: 2,
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 2 },
+  hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
   interop: { files: ['test/interop/*.test.ts'], parallel: 1 },
 }
@@ -20,7 +21,8 @@ const wanted = process.argv.slice(2)
 let failed = 0
 for (const name of wanted.length > 0 ? wanted : Object.keys(GROUPS)) {
   const group = GROUPS[name]
-  if (group === undefined) throw new Error(`no test group ${name}; there are ${Object.keys(GROUPS).join(', ')}`)
+  if (group === undefined)
+    throw new Error(`no test group ${name}; there are ${Object.keys(GROUPS).join(', ')}`)
   const files = globSync([...group.files]).sort()
   if (files.length === 0) throw new Error(`test group ${name} has no files`)
   console.log(`# ${name}: ${files.length} files`)

@@ -1,0 +1,79 @@
+/** A bare UDP socket that speaks to a DHT node in bytes of the test's choice. */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import type { TestContext } from 'node:test'
+import bencode from 'bencode'
+import { DhtNode, type DhtOptions } from '../../src/swarm/dht.ts'
+import { afterTest } from '../helpers/after-test.ts'
+import { until } from '../helpers/until.ts'
+
+/** A decoded reply and the bytes it came in. */
+export interface Reply {
+  readonly message: Record<string, Record<string, unknown> | Uint8Array | unknown[] | undefined>
+  readonly bytes: Buffer
+}
+
+/** 20 bytes that are all the same. */
+export const idOf = (byte: number): Buffer => Buffer.alloc(20, byte)
+
+/** One address that sends and hears datagrams. */
+export class RawNode {
+  readonly socket: Socket
+  readonly heard: { readonly bytes: Buffer; readonly from: RemoteInfo }[] = []
+  #transaction = 0
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('message', (bytes, from) => {
+      if (this.heard.length < 10_000) this.heard.push({ bytes, from })
+    })
+  }
+
+  get port(): number {
+    return this.socket.address().port
+  }
+
+  send(bytes: Uint8Array, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.socket.send(bytes, port, '127.0.0.1', (error) => (error ? reject(error) : resolve()))
+    })
+  }
+
+  /** Sends a query and waits for the reply to it. */
+  async ask(
+    port: number,
+    q: string,
+    args: Record<string, unknown>,
+    extra: Record<string, unknown> = {},
+  ): Promise<Reply> {
+    const t = Buffer.from((++this.#transaction).toString(36).padStart(4, '0'))
+    await this.send(bencode.encode({ t, y: 'q', q, a: { id: idOf(7), ...args }, ...extra }), port)
+    const mark = `1:t4:${t.toString()}`
+    const { bytes } = await until(() => this.heard.find(({ bytes }) => bytes.includes(mark)), {
+      timeoutMs: 3_000,
+      what: `reply to ${q}`,
+      everyMs: 2,
+    })
+    return { message: bencode.decode(bytes) as Reply['message'], bytes }
+  }
+}
+
+export async function rawNode(t: TestContext, host = '127.0.0.1'): Promise<RawNode> {
+  const socket = createSocket('udp4')
+  await new Promise<void>((resolve) => socket.bind(0, host, resolve))
+  afterTest(t, () => new Promise<void>((resolve) => socket.close(resolve)))
+  return new RawNode(socket)
+}
+
+export async function dhtNode(t: TestContext, options: Partial<DhtOptions> = {}): Promise<DhtNode> {
+  const node = await DhtNode.start({
+    port: 0,
+    bind: '127.0.0.1',
+    bootstrap: [],
+    readOnly: false,
+    storedPeerMaxAgeMs: 45 * 60_000,
+    listener: {},
+    ...options,
+  })
+  afterTest(t, () => node.stop())
+  return node
+}

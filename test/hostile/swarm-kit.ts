@@ -1,0 +1,139 @@
+/** Real engines on loopback with one small file, for tests that attack them. */
+
+import { createHash } from 'node:crypto'
+import { open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { buildInfo, composeTorrentFile, type TorrentInfo } from '../../src/metainfo/create.ts'
+import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
+import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/swarm/client.ts'
+import type { PartialFile, ResumeNote } from '../../src/swarm/download-store.ts'
+import { WindowCache } from '../../src/swarm/window-cache.ts'
+import { afterTest } from '../helpers/after-test.ts'
+import { SeededBytes } from '../helpers/seeded-bytes.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { until } from '../helpers/until.ts'
+
+/** A file, its torrent, and where it lies. */
+export interface Content extends TorrentInfo {
+  readonly bytes: Buffer
+  readonly path: string
+  readonly folder: string
+  readonly torrentFile: Uint8Array
+}
+
+/** Makes a file of seeded bytes and its torrent. */
+export async function makeContent(
+  t: TestContext,
+  { length = 300_000, pieceLength = 32 * 1024, seed = 1 } = {},
+): Promise<Content> {
+  const folder = await temporaryFolder(t)
+  const bytes = Buffer.from(new SeededBytes(seed).next(length))
+  const path = join(folder, 'content.bin')
+  await writeFile(path, bytes)
+  const hashes: Buffer[] = []
+  for (let at = 0; at < length; at += pieceLength) {
+    hashes.push(
+      createHash('sha1')
+        .update(bytes.subarray(at, at + pieceLength))
+        .digest(),
+    )
+  }
+  const info = buildInfo({
+    name: 'content.bin',
+    length,
+    pieceLength,
+    pieces: new Uint8Array(Buffer.concat(hashes)),
+  })
+  return { ...info, bytes, path, folder, torrentFile: composeTorrentFile({ info: info.info }) }
+}
+
+/** An engine on a free loopback port, stopped after the test. */
+export async function startClient(
+  t: TestContext,
+  options: Partial<ClientOptions> = {},
+): Promise<SwarmClient> {
+  const client = await SwarmClient.start({
+    port: 0,
+    bind: '127.0.0.1',
+    uploadLimit: null,
+    maxConns: 200,
+    dhtPort: null,
+    onDhtNode: () => undefined,
+    onFailed: (error) => {
+      throw error
+    },
+    ...options,
+  })
+  afterTest(t, () => client.stop())
+  return client
+}
+
+/** Seeds the content from where it lies. */
+export function seedContent(client: SwarmClient, content: Content): SwarmTorrent {
+  const { infoHash, torrentFile, path, length, pieceLength, pieces } = content
+  const fail = (reason: unknown): never => {
+    throw new Error(`the seed failed: ${reason}`)
+  }
+  const file = { infoHash, path, length, pieceLength, pieces, check: async () => undefined, onLost: fail }
+  return client.seed(torrentFile, infoHash, { ...file, cache: new WindowCache() }, fail)
+}
+
+/** A download under way. */
+export interface Download {
+  readonly torrent: SwarmTorrent
+  readonly path: string
+  /** Errors the engine reported for it. */
+  readonly failures: readonly unknown[]
+  metadata(): boolean
+  /** Resolves with the bytes on disk once every piece is verified. */
+  done(timeoutMs?: number): Promise<Buffer>
+}
+
+/** Fetches `content`, by its infohash alone or (`known`) with its metadata. */
+export async function fetchContent(
+  t: TestContext,
+  client: SwarmClient,
+  content: Content,
+  { known = false, from = [] as readonly PeerAddress[] } = {},
+): Promise<Download> {
+  const { infoHash, length, pieceLength, torrentFile } = content
+  const path = join(await temporaryFolder(t), 'data')
+  const handle = await open(path, 'w+')
+  await handle.truncate(length)
+  const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
+  const note: ResumeNote = { synced: bitfield(), written: bitfield() }
+  const partial: PartialFile = { handle, length, note, saveNote: async () => undefined }
+  const failures: unknown[] = []
+  const finished = Promise.withResolvers<void>()
+  let metadata = known
+  const torrent = client.download({
+    infoHash,
+    ...(known ? { known: { torrentFile, bitfield: bitfield() } } : {}),
+    store: { partial: Promise.resolve(partial), onFailed: (error) => failures.push(error) },
+    onMetadata: () => {
+      metadata = true
+    },
+    onDone: () => finished.resolve(),
+    onFailed: (error) => failures.push(error),
+  })
+  let isDone = false
+  void finished.promise.then(() => {
+    isDone = true
+  })
+  afterTest(t, async () => {
+    await torrent.remove()
+    await handle.close()
+  })
+  for (const peer of from) torrent.dial(peer)
+  return {
+    torrent,
+    path,
+    failures,
+    metadata: () => metadata,
+    done: async (timeoutMs = 15_000) => {
+      await until(() => isDone, { timeoutMs, what: `the download (${JSON.stringify(torrent.stats())})` })
+      return readFile(path)
+    },
+  }
+}
