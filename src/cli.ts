@@ -74,7 +74,9 @@ function program(): ReturnType<typeof yargs> {
     )
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError('usage', `${message}\nRun gguf-swarm --help to see what there is.`)
+      // yargs' own errors are the user's; what a command throws is passed on as it is.
+      if (error && error.name !== 'YError') throw error
+      throw new UsageError('usage', `${message ?? error?.message}\nRun gguf-swarm --help to see what there is.`)
     })
 }
 

@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { messageOf, type SwarmError } from '../errors.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { type ScanSummary, type ShardFile, ShardLibrary } from '../library/shard-library.ts'
+import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
 import { buildInfo, composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -101,6 +102,7 @@ export class Seeder implements AsyncDisposable {
    * @throws {FailedError} `port-in-use` or `locked`; {@link UsageError} for a folder that is not there
    */
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
+    await realPathOfRoot(options.folder) // before anything is written or opened for a mistyped name
     const lock = await lockFolder(options.stateDir, 'stop that host, or give this one its own --state-dir')
     let network: Network | undefined
     let seeder: Seeder | undefined

@@ -65,8 +65,11 @@ export async function isStraight(path: string, root: string): Promise<boolean> {
   }
 }
 
-/** @throws UsageError `bad-folder` */
-async function realPathOfRoot(root: string): Promise<string> {
+/**
+ * The real path of a folder that can be listed.
+ * @throws UsageError `bad-folder` when it is missing, no folder, or out of reach
+ */
+export async function realPathOfRoot(root: string): Promise<string> {
   try {
     const real = await realpath(root)
     if ((await stat(real)).isDirectory()) return real
