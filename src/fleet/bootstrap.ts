@@ -3,13 +3,22 @@
  * not wanted. It stores announces like any node (BEP 5), remembers its id and its routing table, and is
  * told everything again by hosts that notice it forgot (see the announcer's beacon).
  */
+import { createHash } from 'node:crypto'
 import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
+import { localAddresses } from '../swarm/address.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
 import { type FolderLock, type HostState, loadHostState, lockFolder, saveHostState } from './host-state.ts'
 
 /** A restart joins again through the table; half a minute of changes is easily lost. */
 const SAVE_STATE_MS = 30_000
+
+/**
+ * Further nodes that a bootstrap runs, on the ports after its own. Transmission neither looks up nor
+ * announces anything before some ten nodes answered it (measured: never with 1 bootstrap and 1 host), so
+ * without them a small fleet would be closed to it. They share one store: each answers what any was told.
+ */
+const COMPANIONS = 12
 
 /** Complete settings. */
 export interface BootstrapOptions {
@@ -28,6 +37,7 @@ export interface BootstrapListener {
 /** A running bootstrap node. Made by {@link BootstrapNode.start}. */
 export class BootstrapNode implements AsyncDisposable {
   readonly #dht: DhtNode
+  readonly #companions: readonly DhtNode[]
   readonly #options: BootstrapOptions
   readonly #state: HostState
   readonly #lock: FolderLock
@@ -37,10 +47,11 @@ export class BootstrapNode implements AsyncDisposable {
   private constructor(
     options: BootstrapOptions,
     listener: BootstrapListener,
-    parts: { dht: DhtNode; state: HostState; lock: FolderLock },
+    parts: { dht: DhtNode; companions: readonly DhtNode[]; state: HostState; lock: FolderLock },
   ) {
     this.#options = options
     this.#dht = parts.dht
+    this.#companions = parts.companions
     this.#state = parts.state
     this.#lock = parts.lock
     this.#saveTimer = setInterval(() => {
@@ -57,22 +68,46 @@ export class BootstrapNode implements AsyncDisposable {
       options.stateDir,
       'stop that bootstrap, or give this one its own --state-dir',
     )
+    const nodes: DhtNode[] = []
     try {
       const state = await loadHostState(options.stateDir)
-      const dht = await DhtNode.start({
-        port: options.port,
+      const settings = {
         bind: options.bind,
-        nodeId: state.nodeId,
         bootstrap: [],
         readOnly: false,
         storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
+      }
+      const dht = await DhtNode.start({
+        ...settings,
+        port: options.port,
+        nodeId: state.nodeId,
         listener: { onNode: (nodeId) => listener.onNode?.(nodeId) },
       })
-      const node = new BootstrapNode(options, listener, { dht, state, lock })
+      nodes.push(dht)
+      for (let index = 1; index <= COMPANIONS; index++) {
+        const start = (port: number): Promise<DhtNode> =>
+          DhtNode.start({
+            ...settings,
+            port,
+            nodeId: companionId(state.nodeId, index),
+            bootstrap: [{ host: reachable(options.bind), port: dht.port }],
+            shareStoreOf: dht,
+            listener: {},
+          })
+        // Any free port will do where the next one is taken: nodes are found through each other.
+        const companion = await (options.port === 0
+          ? start(0)
+          : start(options.port + index).catch(() => start(0)))
+        nodes.push(companion)
+        void companion.join()
+      }
+      const [, ...companions] = nodes
+      const node = new BootstrapNode(options, listener, { dht, companions, state, lock })
       for (const known of state.nodes) dht.addNode(known)
       await node.#save()
       return node
     } catch (error) {
+      await Promise.all(nodes.map((node) => node.stop()))
       await lock.release()
       throw error
     }
@@ -99,6 +134,7 @@ export class BootstrapNode implements AsyncDisposable {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
       await this.#save().catch(() => undefined) // a full disk must not keep it from stopping
+      await Promise.all(this.#companions.map((companion) => companion.stop()))
       await this.#dht.stop()
       await this.#lock.release()
     })()
@@ -118,3 +154,10 @@ export class BootstrapNode implements AsyncDisposable {
     })
   }
 }
+
+/** The same in every run, so that others' routing tables stay right. */
+const companionId = (nodeId: string, index: number): string =>
+  createHash('sha1').update(`${nodeId} companion ${index}`).digest('hex')
+
+/** An address of this machine that a socket bound to `bind` is reached at. */
+const reachable = (bind: string): string => (bind === '0.0.0.0' ? (localAddresses()[0] ?? '127.0.0.1') : bind)

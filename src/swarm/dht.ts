@@ -49,6 +49,8 @@ export interface DhtOptions {
   readonly readOnly: boolean
   /** Stored peers expire after this, so that dead hosts fade. */
   readonly storedPeerMaxAgeMs: number
+  /** Stored peers are those of this other node of the same process: what one is told, both answer. */
+  readonly shareStoreOf?: DhtNode
   readonly listener: DhtListener
 }
 
@@ -107,6 +109,10 @@ export class DhtNode implements AsyncDisposable {
     })
     assertLibrary(this.#dht)
     tame(this.#dht)
+    if (options.shareStoreOf !== undefined) {
+      this.#dht._peers.destroy()
+      this.#dht._peers = options.shareStoreOf.#dht._peers
+    }
     this.#listen(options.listener)
   }
 

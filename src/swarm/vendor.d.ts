@@ -62,7 +62,7 @@ declare module 'bittorrent-dht' {
     destroy(callback: () => void): void
     _rpc: DhtRpc
     _tables: { get(key: string): DhtBucket | undefined; remove(key: string): void }
-    _peers: { get(key: string, n?: number): Uint8Array[] }
+    _peers: { get(key: string, n?: number): Uint8Array[]; destroy(): void }
     _addPeer(
       peer: { host: string; port: number },
       infoHash: Buffer,
