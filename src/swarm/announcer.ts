@@ -6,7 +6,6 @@
  */
 import { createHash } from 'node:crypto'
 import { type InfoHash, parseInfoHash } from '../metainfo/info-hash.ts'
-import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import type { DhtNode } from './dht.ts'
 
 /** Re-announce well before stored peers expire (45 min here, 30 min in libtorrent and Transmission). */
@@ -84,7 +83,8 @@ export class Announcer {
   #checkAt = 0
   #nextLookupAt = 0
   #isolated = false
-  #answered = new Map<string, boolean>()
+  #reminders = 0
+  #remindAt = 0
   #stopped = false
 
   constructor(options: AnnouncerOptions) {
@@ -184,6 +184,10 @@ export class Announcer {
 
   async #announce(entry: Entry): Promise<void> {
     const { dht, port, selfHost, listener } = this.#options
+    const isBeacon = entry.infoHash === this.#beacon
+    // A beacon that is stored anew would hide that a bootstrap has forgotten everything else as well.
+    const isRetold = isBeacon && (entry.stored || entry.failures > 0)
+    if (isRetold && (await this.#isForgotten())) this.#kickOthers()
     entry.announceAt = Number.POSITIVE_INFINITY // a kick() while this runs must not be overwritten below
     const { stored } = await dht.announce(entry.infoHash, port)
     if (this.#stopped || !this.#entries.has(entry.infoHash)) return
@@ -195,7 +199,7 @@ export class Announcer {
       (stored > 0 ? jittered(REANNOUNCE_MS) : backoff(entry.failures, RETRY_MIN_MS, RETRY_MAX_MS))
     entry.announceAt = Math.min(entry.announceAt, next)
     entry.lookupAt = Date.now() + (entry.mode === 'search' ? SEARCH_MIN_MS : jittered(LOOKUP_MS))
-    if (stored > 0 && entry.infoHash !== this.#beacon) listener.onAnnounced?.(entry.infoHash, stored)
+    if (stored > 0 && !isBeacon) listener.onAnnounced?.(entry.infoHash, stored)
   }
 
   async #search(entry: Entry): Promise<void> {
@@ -221,25 +225,33 @@ export class Announcer {
   }
 
   /**
-   * Asks each bootstrap for the peers of our beacon. One that answers and knows none has restarted with
-   * an empty memory, one that answers after a silence may have: both are told everything again at once.
+   * A bootstrap that answers and does not know our beacon has restarted with an empty memory, or came late:
+   * everything is announced again at once, and then ever more rarely, as some nodes never store anything.
    */
   async #checkBootstraps(now: number): Promise<void> {
     if (this.#checking) return
     this.#checking = true
     this.#checkAt = now + BOOTSTRAP_CHECK_MS
-    const beaconStored = this.#entries.get(this.#beacon)?.stored ?? false
-    const { dht } = this.#options
-    const lost = await Promise.all(
-      dht.bootstrap.map(async (endpoint) => {
-        const knows = await dht.knowsPeers(endpoint, this.#beacon)
-        const answeredBefore = this.#answered.get(formatPeerAddress(endpoint)) ?? true
-        this.#answered.set(formatPeerAddress(endpoint), knows !== null)
-        return knows === false && (beaconStored || !answeredBefore)
-      }),
-    )
+    const isForgotten = await this.#isForgotten()
     this.#checking = false
-    if (!this.#stopped && lost.includes(true)) this.kick()
+    if (!isForgotten) this.#reminders = 0
+    const beacon = this.#entries.get(this.#beacon)
+    if (!isForgotten || !beacon?.stored || now < this.#remindAt) return
+    this.#remindAt = now + backoff(++this.#reminders, BOOTSTRAP_CHECK_MS, REANNOUNCE_MS)
+    beacon.announceAt = 0 // which has the others announced too
+  }
+
+  /** Whether one of the bootstraps answers, and knows no peer of our beacon. */
+  async #isForgotten(): Promise<boolean> {
+    const { dht } = this.#options
+    const known = await Promise.all(dht.bootstrap.map((endpoint) => dht.knowsPeers(endpoint, this.#beacon)))
+    return known.includes(false)
+  }
+
+  #kickOthers(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.infoHash !== this.#beacon) Object.assign(entry, { announceAt: 0, failures: 0 })
+    }
   }
 }
 
