@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { appendFile, chmod, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { isStraight, listShards } from '../../src/library/walk.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { makeWorld } from './library-kit.ts'
@@ -102,7 +102,7 @@ test('folders too deep and folders that cannot be read are named once; the rest 
 })
 
 test('a file that may not be read is rejected, and seeded when it may', async (t) => {
-  if (process.getuid?.() === 0) return t.skip('root reads every file, whatever its mode')
+  becomeOrdinaryUser(t)
   const { root, start } = await makeWorld(t)
   const path = join(root, 'a.gguf')
   await writeModel(path, { bytes: BYTES, seed: 12 })
@@ -112,3 +112,15 @@ test('a file that may not be read is rejected, and seeded when it may', async (t
   await chmod(path, 0o600)
   await kit.heard('shard', 'a.gguf')
 })
+
+/** Root reads every file, whatever its mode: as root, the rest of the test runs as `nobody`. */
+function becomeOrdinaryUser(t: TestContext): void {
+  if (process.getuid?.() !== 0) return
+  const NOBODY = 65_534
+  process.setegid?.(NOBODY)
+  process.seteuid?.(NOBODY)
+  t.after(() => {
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  })
+}
