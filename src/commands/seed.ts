@@ -87,10 +87,16 @@ function tellIsolated(isolated: boolean, { dht }: SeederOptions, log: Log): void
     log.info('[DHT] ✓ A DHT node answers; announcing now')
     return
   }
-  const asked = dht.kind === 'public' ? 'the public routers' : dht.bootstrap.map(formatPeerAddress).join(', ')
+  const state = 'nobody can find this host yet. It keeps serving and keeps trying.'
+  if (dht.kind === 'public') {
+    log.warn(
+      `[DHT] No router of the public DHT answers: ${state} Check that UDP and DNS get out of this network.`,
+    )
+    return
+  }
   log.warn(
-    `[DHT] No DHT node answers at ${asked}: nobody can find this host yet. It keeps serving and keeps trying. ` +
-      'Start a bootstrap node with `gguf-swarm bootstrap`, name another with --bootstrap HOST:PORT, or use --public.',
+    `[DHT] No DHT node answers at ${dht.bootstrap.map(formatPeerAddress).join(', ')}: ${state} Start a bootstrap ` +
+      'node with `gguf-swarm bootstrap`, name another with --bootstrap HOST:PORT, or use --public.',
   )
 }
 
