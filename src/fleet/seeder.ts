@@ -22,6 +22,8 @@ import { TorrentFiles } from './torrent-files.ts'
 
 /** The routing table changes slowly; losing a minute of it in a crash costs nothing. */
 const SAVE_STATE_MS = 60_000
+/** Enough to keep a disk busy; a restart with a thousand shards looks at a thousand `.torrent` files. */
+const PARALLEL_WRITES = 8
 
 /** Complete settings of a host; null ports mean "as last time, else a free one". */
 export interface SeederOptions {
@@ -66,8 +68,9 @@ export class Seeder implements AsyncDisposable {
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
   readonly #saveTimer: NodeJS.Timeout
-  /** The `.torrent` files being written, one after the other; `seeding` is told when its file is there. */
-  #telling: Promise<void> = Promise.resolve()
+  /** The `.torrent` files being written, some at a time; `seeding` is told when its file is there. */
+  readonly #telling: Promise<void>[] = Array.from({ length: PARALLEL_WRITES }, () => Promise.resolve())
+  #told = 0
   #stopping: Promise<void> | undefined
 
   private constructor(
@@ -91,7 +94,7 @@ export class Seeder implements AsyncDisposable {
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
         onWaiting: (file, reason) => listener.onEvent({ event: 'waiting', file, reason }),
-        onScanned: (summary) => void this.#telling.then(() => listener.onScanned?.(summary)),
+        onScanned: (summary) => void this.#allTold().then(() => listener.onScanned?.(summary)),
       },
     )
     this.#saveTimer = setInterval(() => this.#saveInBackground(), SAVE_STATE_MS)
@@ -154,7 +157,7 @@ export class Seeder implements AsyncDisposable {
       clearInterval(this.#saveTimer)
       await this.#library.stop()
       await this.#pool.stop()
-      await this.#telling
+      await this.#allTold()
       await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
       await this.#network.stop()
       await this.#lock.release()
@@ -178,7 +181,12 @@ export class Seeder implements AsyncDisposable {
     const known = this.#shards.get(shard.infoHash)
     this.#shards.set(shard.infoHash, [...(known ?? []), shard])
     if (known === undefined) this.#serve(shard)
-    this.#telling = this.#telling.then(() => this.#tell(shard))
+    const lane = this.#told++ % PARALLEL_WRITES
+    this.#telling[lane] = this.#telling[lane]!.then(() => this.#tell(shard))
+  }
+
+  #allTold(): Promise<unknown> {
+    return Promise.all(this.#telling)
   }
 
   #serve(shard: ShardFile): void {
@@ -220,7 +228,7 @@ export class Seeder implements AsyncDisposable {
 
   /** After `seeding`, which waits for its `.torrent` file to be written; not at all for what was withdrawn. */
   #tellAnnounced(infoHash: InfoHash, nodes: number): void {
-    void this.#telling.then(() => {
+    void this.#allTold().then(() => {
       if (this.#shards.has(infoHash)) this.#listener.onEvent({ event: 'announced', infoHash, nodes })
     })
   }
