@@ -107,6 +107,8 @@ declare module 'bittorrent-protocol' {
     _processBuffer(): void
     _onMessageLength(buffer: Uint8Array): void
     _onRequest(index: number, offset: number, length: number): void
+    _onHave(index: number): void
+    _onBitField(bitfield: Uint8Array): void
     _onCancel(index: number, offset: number, length: number): void
     _onAllowedFast(index: number): void
     _pull(requests: readonly unknown[], index: number, offset: number, length: number): unknown

@@ -5,12 +5,14 @@
  */
 import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
-import { dictionaryEnd } from '../metainfo/bencode-scan.ts'
+import { dictionaryEnd, scanDictionary } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
 import { queueUploads } from './upload-queue.ts'
 
 /** Longer than any message in use: blocks are at most 128 KiB, metadata pieces 16 KiB (BEP 9). */
 const MAX_MESSAGE_BYTES = 256 * 1024
+/** More than any torrent has that this program would fetch (10 MB of metadata, 20 bytes a piece). */
+const MAX_PIECES = 500_000
 /** Extended handshakes are under 1 KiB; larger ones only cost memory, as each wire keeps its last. */
 const MAX_EXTENDED_HANDSHAKE_BYTES = 16 * 1024
 /** libtorrent sends a new one when something changes; a hundred are a flood, each asks for all metadata. */
@@ -31,6 +33,8 @@ export function wireGuardCounters(): Readonly<typeof counters> {
 const PARTS = [
   '_processBuffer',
   '_onMessageLength',
+  '_onHave',
+  '_onBitField',
   '_onRequest',
   '_onCancel',
   '_onAllowedFast',
@@ -60,17 +64,16 @@ export function installWireGuard(): void {
   installed = true
   guardParser(prototype)
   limitMessages(prototype)
-  queueUploads(prototype, (wire, problem) => {
-    counters[problem]++
-    drop(wire)
-  })
+  queueUploads(prototype, refuse)
+  checkPieceNumbers(prototype)
   ignoreAllowedFast(prototype)
   checkExtensionMessages(prototype)
   announceDht(prototype)
 }
 
-/** Drops a wire at once: nothing it sent is parsed any more. */
-function drop(wire: Wire): void {
+/** Drops a wire at once and counts why: nothing it sent is parsed any more. */
+function refuse(wire: Wire, why: keyof typeof counters): void {
+  counters[why]++
   wire._buffer = []
   wire._bufferSize = 0
   wire._parse(Number.MAX_SAFE_INTEGER, () => undefined)
@@ -87,8 +90,7 @@ function guardParser(prototype: Wire): void {
     try {
       work()
     } catch {
-      counters.crashesCaught++
-      drop(wire)
+      refuse(wire, 'crashesCaught')
     }
   }
   prototype._processBuffer = function (this: Wire) {
@@ -108,11 +110,34 @@ function limitMessages(prototype: Wire): void {
   prototype._onMessageLength = function (this: Wire, buffer: Uint8Array) {
     const length = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength).getUint32(0)
     if (length > MAX_MESSAGE_BYTES) {
-      counters.oversized++
-      drop(this)
+      refuse(this, 'oversized')
       return
     }
     onMessageLength.call(this, buffer)
+  }
+}
+
+const pieceCounts = new WeakMap<Wire, () => number>()
+
+/** Tells how many pieces the torrent of a wire has; 0 while that is not known. */
+export function limitPieces(wire: Wire, pieceCount: () => number): void {
+  pieceCounts.set(wire, pieceCount)
+}
+
+/**
+ * The engine counts the peers that have a piece in an array, at the place the peer names: one `have` for piece
+ * 2^31-1 makes it fill an array of that length as soon as the next peer connects.
+ */
+function checkPieceNumbers(prototype: Wire): void {
+  const { _onHave, _onBitField } = prototype
+  const countFor = (wire: Wire): number => pieceCounts.get(wire)?.() || MAX_PIECES
+  prototype._onHave = function (this: Wire, index) {
+    if (index >= 0 && index < countFor(this)) _onHave.call(this, index)
+    else refuse(this, 'malformed')
+  }
+  prototype._onBitField = function (this: Wire, bitfield) {
+    if (bitfield.length <= Math.ceil(countFor(this) / 8)) _onBitField.call(this, bitfield)
+    else refuse(this, 'malformed')
   }
 }
 
@@ -140,15 +165,13 @@ function checkExtensionMessages(prototype: Wire): void {
   prototype._onExtended = function (this: Wire, ext: number, payload: Uint8Array) {
     const name = ext === 0 ? EXTENDED_HANDSHAKE : this.extendedMapping[ext]
     if (!isWellFormed(name, payload)) {
-      counters.malformed++
-      drop(this)
+      refuse(this, 'malformed')
       return
     }
     const seen = (handshakes.get(this) ?? 0) + (ext === 0 ? 1 : 0)
     handshakes.set(this, seen)
     if (seen > MAX_EXTENDED_HANDSHAKES || this._readableState.buffered > maxUnsentBytes(this)) {
-      counters.flooding++
-      drop(this)
+      refuse(this, 'flooding')
       return
     }
     onExtended.call(this, ext, payload)
@@ -161,16 +184,30 @@ function isWellFormed(name: string | undefined, payload: Uint8Array): boolean {
       case EXTENDED_HANDSHAKE:
         return payload.length <= MAX_EXTENDED_HANDSHAKE_BYTES && dictionaryEnd(payload) === payload.length
       case PEX_EXTENSION:
-        return payload.length <= MAX_PEX_BYTES && dictionaryEnd(payload) === payload.length
-      case METADATA_EXTENSION:
-        // Data follows the dictionary (BEP 9); the handler takes the first `ee` for its end, so it must be.
-        return dictionaryEnd(payload) === Buffer.from(payload).indexOf('ee') + 2
+        return payload.length <= MAX_PEX_BYTES && holdsAddresses(payload)
+      case METADATA_EXTENSION: {
+        // Data follows the dictionary (BEP 9). The handler takes the first `ee` for its end, so it must be, and
+        // decodes it as text, where every byte that is not ASCII would become three.
+        const end = dictionaryEnd(payload)
+        return end === Buffer.from(payload).indexOf('ee') + 2 && payload.subarray(0, end).every(isAscii)
+      }
       default:
         return true
     }
   } catch {
     return false // not bencoded
   }
+}
+
+const isAscii = (byte: number): boolean => byte < 0x80
+
+/** BEP 11's lists are strings; of anything else the handler would make a buffer, as long as it claims to be. */
+function holdsAddresses(payload: Uint8Array): boolean {
+  const values = scanDictionary(payload)
+  const lists = ['added', 'added6', 'dropped', 'dropped6'].map((key) => values.get(key))
+  return lists.every(
+    (list) => list === undefined || /[0-9]/.test(String.fromCharCode(payload[list.start] ?? 0)),
+  )
 }
 
 /** A peer may ask for all of the metadata, and for it again; not more while it takes none of it. */

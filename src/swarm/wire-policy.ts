@@ -8,6 +8,7 @@ import type { Torrent, TorrentPeer } from 'webtorrent'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
 import { REQUEST_QUEUE_LENGTH } from './upload-queue.ts'
+import { limitPieces } from './wire-guard.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
 const NO_RECONNECT = 1_000
@@ -80,6 +81,7 @@ export class WirePolicy {
       wire.destroy()
       return
     }
+    limitPieces(wire, () => torrent.pieces.length)
     Object.assign(wire.extendedHandshake, { v: CLIENT_NAME, p: port(), reqq: REQUEST_QUEUE_LENGTH })
     // Once: each is a ping to a port of the peer's choice.
     wire.once('port', (theirs: number) => {
