@@ -80,6 +80,7 @@ export class BootstrapNode implements AsyncDisposable {
       const dht = await DhtNode.start({
         ...settings,
         port: options.port,
+        portOption: '--port',
         nodeId: state.nodeId,
         listener: { onNode: (nodeId) => listener.onNode?.(nodeId) },
       })

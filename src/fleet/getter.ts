@@ -1,24 +1,22 @@
 /**
  * One download from infohash to a verified file: metadata, pieces, a check of the whole, its final name.
  */
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { asDiskError, InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
+import { asDiskError, InvalidDataError, NotFoundError } from '../errors.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import { type Metainfo, metainfoFromInfo } from '../metainfo/metainfo.ts'
+import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { TorrentId } from '../metainfo/parse.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
-import type { DownloadRequest } from '../swarm/client.ts'
-import { type DownloadStoreSettings, hasPiece, type PartialFile, setPiece } from '../swarm/download-store.ts'
+import { type Attempted, attempt } from './attempt.ts'
 import type { GetEvent } from './events.ts'
 import type { Network } from './network.ts'
 import { Partial } from './partial.ts'
+import { lengthOf, matchingPieces, samePieces } from './pieces.ts'
 import { type Stall, StallWatch } from './stall.ts'
 
-/** How often progress is reported; a terminal redraws on its own clock. */
-const PROGRESS_MS = 500
 /** A file whose pieces all matched and whose content does not is fetched again in part, so often. */
 const MAX_REPAIRS = 2
 
@@ -60,12 +58,6 @@ interface Present {
 /** A verified file. */
 export interface GetResult extends Present {
   readonly metainfo: Metainfo
-}
-
-interface Downloaded {
-  readonly metainfo: Metainfo
-  /** The file, when it stood there already. */
-  readonly present: Present | null
 }
 
 /** Runs one download to its end. */
@@ -137,84 +129,23 @@ export class Getter {
     )
   }
 
-  /**
-   * Runs the torrent until every piece was received, checked and flushed; or until it turns out that an
-   * equal file stands at the target.
-   */
-  async #download(partial: Partial, out: string, signal: AbortSignal): Promise<Downloaded> {
-    const { promise: outcome, resolve: finish, reject: fail } = Promise.withResolvers<Present | null>()
-    const { promise: opened, resolve: open } = Promise.withResolvers<PartialFile>()
-    let file: PartialFile | undefined
-    const begin = async (metainfo: Metainfo): Promise<boolean> => {
-      const present = await this.#present(metainfo, out, signal)
-      if (present !== null) {
-        finish(present)
-        return false
-      }
-      const note = await partial.note(metainfo)
-      await partial.saveMetainfo(metainfo)
-      file = await partial.openData(metainfo, note)
-      open(file)
-      return true
-    }
-    const failed = (error: unknown): void => fail(asDiskError(error, partial.path))
-    const abort = (): void => fail(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    const watch = setInterval(() => void this.#watch(partial).catch(fail), PROGRESS_MS)
-    try {
-      signal.throwIfAborted()
-      const known = this.#metainfo
-      if (known === undefined || (await begin(known))) {
-        this.#start(
-          known && file && { torrentFile: known.torrentFile, bitfield: await this.#trusted(file, known) },
-          { partial: opened, onFailed: failed },
-          { finish, fail, begin, failed },
-        )
-      }
-      const present = await outcome
-      this.#report()
-      return { metainfo: this.#metainfo!, present }
-    } finally {
-      clearInterval(watch)
-      signal.removeEventListener('abort', abort)
-      await this.#network.remove(this.#options.id.infoHash) // closes the store: data flushed, note written
-      await file?.handle.close()
-    }
-  }
-
-  #start(
-    known: DownloadRequest['known'],
-    store: DownloadStoreSettings,
-    on: {
-      finish: (present: null) => void
-      fail: (error: unknown) => void
-      begin: (metainfo: Metainfo) => Promise<unknown>
-      failed: (error: unknown) => void
-    },
-  ): void {
-    const { id, peers } = this.#options
-    const torrent = this.#network.download({
-      infoHash: id.infoHash,
-      ...(known === undefined ? {} : { known }),
-      store,
-      onMetadata: (info) => {
-        if (this.#metainfo !== undefined) return
-        try {
-          const metainfo = metainfoFromInfo(info)
-          this.#accept(metainfo)
-          on.begin(metainfo).catch(on.fail)
-        } catch (error) {
-          on.fail(error)
-          throw error
-        }
+  #download(partial: Partial, out: string, signal: AbortSignal): Promise<Attempted<Present>> {
+    const { id, peers: named } = this.#options
+    const peers = [...named, ...id.peers]
+    for (const peer of peers) this.#stall.heardOf(peer)
+    return attempt<Present>(
+      {
+        network: this.#network,
+        partial,
+        infoHash: id.infoHash,
+        metainfo: this.#metainfo,
+        peers,
+        onMetainfo: (metainfo) => this.#accept(metainfo),
+        findPresent: (metainfo) => this.#present(metainfo, out, signal),
+        watch: () => this.#watch(partial),
       },
-      onDone: () => on.finish(null),
-      onFailed: on.failed,
-    })
-    for (const peer of [...peers, ...id.peers]) {
-      this.#stall.heardOf(peer)
-      torrent.dial(peer)
-    }
+      signal,
+    )
   }
 
   #accept(metainfo: Metainfo): void {
@@ -222,25 +153,6 @@ export class Getter {
     this.#phase = 'downloading'
     const { infoHash, name, length, pieceLength } = metainfo
     this.#listener.onEvent({ event: 'metadata', infoHash, name, length, pieceLength })
-  }
-
-  /** Pieces that count at once: the flushed ones, and those of the others whose hash is right. */
-  async #trusted({ handle, note }: PartialFile, metainfo: Metainfo): Promise<Uint8Array> {
-    const bitfield = note.synced.slice()
-    const { pieces, pieceLength, length } = metainfo
-    for (let index = 0; index * pieceLength < length; index++) {
-      if (hasPiece(bitfield, index) || !hasPiece(note.written, index)) continue
-      const piece = new Uint8Array(Math.min(pieceLength, length - index * pieceLength))
-      const { bytesRead } = await handle.read(piece, 0, piece.length, index * pieceLength)
-      const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece))
-      if (
-        bytesRead === piece.length &&
-        Buffer.compare(digest, pieces.subarray(index * 20, index * 20 + 20)) === 0
-      ) {
-        setPiece(bitfield, index)
-      }
-    }
-    return bitfield
   }
 
   /** Progress, the reason when there is none, the time limit, and an early look at what arrives. */
@@ -293,15 +205,12 @@ export class Getter {
   /** An equal file under the final name is the result; a different one is never touched. */
   async #present(metainfo: Metainfo, out: string, signal: AbortSignal): Promise<Present | null> {
     const path = join(out, metainfo.name)
-    const stats = await stat(path).catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return null
-      throw error
-    })
-    if (stats === null) return null
-    if (stats.isFile() && stats.size === metainfo.length) {
+    const length = await lengthOf(path)
+    if (length === null) return null
+    if (length === metainfo.length) {
       this.#phase = 'verifying'
       const hashed = await this.#hash(path, metainfo, signal)
-      if (hashed !== null && Buffer.compare(hashed.pieces, metainfo.pieces) === 0) return { path, hashed }
+      if (hashed !== null && samePieces(hashed, metainfo)) return { path, hashed }
     }
     throw new InvalidDataError(
       'occupied',
@@ -318,14 +227,10 @@ export class Getter {
     return result.kind === 'hashed' ? result : null
   }
 
-  /** True when the whole file is right; else the wrong pieces are struck from the note. */
-  async #isWhole(partial: Partial, metainfo: Metainfo, { pieces }: HashedFile): Promise<boolean> {
-    if (Buffer.compare(pieces, metainfo.pieces) === 0) return true
-    const good = new Uint8Array(Math.ceil(metainfo.pieces.length / 20 / 8))
-    for (let index = 0; index * 20 < metainfo.pieces.length; index++) {
-      const [is, shall] = [pieces, metainfo.pieces].map((all) => all.subarray(index * 20, index * 20 + 20))
-      if (Buffer.compare(is!, shall!) === 0) setPiece(good, index)
-    }
+  /** True when the whole file is right; else only its right pieces are noted for the next attempt. */
+  async #isWhole(partial: Partial, metainfo: Metainfo, hashed: HashedFile): Promise<boolean> {
+    if (samePieces(hashed, metainfo)) return true
+    const good = matchingPieces(hashed.pieces, metainfo.pieces)
     const file = await partial.openData(metainfo, { synced: good, written: good })
     await file.saveNote({ synced: good, written: good })
     await file.handle.close()

@@ -89,6 +89,7 @@ export class Network implements AsyncDisposable {
     const dht = await withPort(options.dhtPort, (port) =>
       DhtNode.start({
         port,
+        portOption: '--dht-port',
         bind: options.bind,
         nodeId: options.nodeId,
         bootstrap,
