@@ -39,6 +39,8 @@ export interface DhtListener {
 export interface DhtOptions {
   /** UDP port; 0 picks a free one. */
   readonly port: number
+  /** How a person chooses another port, for the message that this one is in use. */
+  readonly portOption?: string
   /** IPv4 address to listen on. */
   readonly bind: string
   /** 40 hex digits; a new random id when left out. */
@@ -123,7 +125,7 @@ export class DhtNode implements AsyncDisposable {
   static async start(options: DhtOptions): Promise<DhtNode> {
     const node = new DhtNode(options)
     try {
-      await node.#bind(options.port, options.bind)
+      await node.#bind(options)
       return node
     } catch (error) {
       await node.stop()
@@ -260,7 +262,7 @@ export class DhtNode implements AsyncDisposable {
     return reply ?? null
   }
 
-  async #bind(port: number, bind: string): Promise<void> {
+  async #bind({ port, bind, portOption }: DhtOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#socket.once('listening', resolve)
     this.#socket.once('error', reject)
@@ -271,7 +273,7 @@ export class DhtNode implements AsyncDisposable {
       if (systemCode(error) === 'EADDRINUSE') {
         throw new FailedError(
           'port-in-use',
-          `UDP port ${port} on ${bind} is in use by another program; choose another port or stop that program`,
+          `UDP port ${port} on ${bind} is in use by another program; choose another${portOption === undefined ? '' : ` with ${portOption}`} or stop that program`,
           { cause: error },
         )
       }
