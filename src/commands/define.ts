@@ -1,5 +1,6 @@
 /** How a command is written down: its yargs builder, and a `run` that gets what the builder promises. */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs'
+import { UsageError } from '../errors.ts'
 import type { CommandContext } from './context.ts'
 
 /** The arguments a builder yields, with camel-case names. */
@@ -19,5 +20,20 @@ export function commandModule<T>(
   context: CommandContext,
 ): CommandModule<object, T> {
   const { command, describe, builder, run } = definition
-  return { command, describe, builder: (yargs) => builder(yargs), handler: (args) => run(args, context) }
+  const handler = (args: ArgumentsCamelCase<T>): Promise<void> => {
+    refuseRepeated(args)
+    return run(args, context)
+  }
+  return { command, describe, builder: (yargs) => builder(yargs), handler }
+}
+
+/** Options and positionals that may be given more than once. */
+const REPEATABLE = new Set(['_', 'id', 'bootstrap', 'peer', 'advertise'])
+
+/** yargs makes an array of anything that is given twice, whatever the builder said of its type. */
+function refuseRepeated(args: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(args)) {
+    if (!Array.isArray(value) || REPEATABLE.has(name)) continue
+    throw new UsageError('usage', `--${name} is given ${value.length} times; give it once`)
+  }
 }
