@@ -213,7 +213,12 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('error', (error) => onFailed(error instanceof Error ? error : new Error(messageOf(error))))
     torrent.on('warning', () => undefined) // a piece that failed its hash is fetched again by the engine
     torrent.on('wire', (wire) => {
-      guardMetadata(wire, { infoHash, isOurs: (bytes) => bytes === torrent.torrentFile, accept: onMetadata })
+      guardMetadata(wire, {
+        infoHash,
+        isOurs: (bytes) => bytes === torrent.torrentFile,
+        accept: onMetadata,
+        onLie: () => policy.ban(wire),
+      })
     })
     const policy = new WirePolicy(torrent, {
       peerId: this.#client.peerId,

@@ -169,6 +169,7 @@ declare module 'webtorrent' {
     select(from: number, to: number, priority: number): void
     destroy(options: { destroyStore: boolean }, callback: (error?: Error | null) => void): void
     infoHashHash?: string
+    _update(): void
     _startupBitfield?: Uint8Array
     readonly _peers: Map<string, TorrentPeer> | null
     _addPeer(address: string, type: string, source?: string): TorrentPeer | null

@@ -231,16 +231,21 @@ export interface MetadataGate {
   readonly isOurs: (metadata: Uint8Array) => boolean
   /** Decides over a peer's metadata whose hash is right; its errors refuse it. */
   readonly accept: (info: Uint8Array) => void
+  /** The peer sent metadata of which not even the hash is right. */
+  readonly onLie: () => void
 }
 
 /** Metadata from a peer is decoded by the extension before its hash is checked; here the hash comes first. */
-export function guardMetadata(wire: Wire, { infoHash, isOurs, accept }: MetadataGate): void {
+export function guardMetadata(wire: Wire, { infoHash, isOurs, accept, onLie }: MetadataGate): void {
   const extension = metadataExtension(wire)
   if (extension === undefined) return
   const setMetadata = extension.setMetadata.bind(extension)
   extension.setMetadata = async (metadata) => {
     if (isOurs(metadata)) return setMetadata(metadata)
-    if (infoHashOfInfo(metadata) !== infoHash) return false
+    if (infoHashOfInfo(metadata) !== infoHash) {
+      onLie()
+      return false
+    }
     try {
       accept(metadata)
     } catch {

@@ -7,6 +7,7 @@ import type Wire from 'bittorrent-protocol'
 import type { Torrent, TorrentPeer } from 'webtorrent'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
+import { Blame } from './blame.ts'
 import { REQUEST_QUEUE_LENGTH } from './upload-queue.ts'
 import { limitPieces } from './wire-guard.ts'
 
@@ -14,7 +15,11 @@ import { limitPieces } from './wire-guard.ts'
 const NO_RECONNECT = 1_000
 /** How long a peer known to be a seed is left alone by a torrent that is complete itself. */
 const SEED_MEMORY_MS = 60 * 60_000
-/** Addresses remembered per torrent (seeds, self, plaintext); the oldest go first. */
+/** Peers known per torrent: PEX and DHT replies name any number, and each is an object and a dial. */
+const MAX_KNOWN_PEERS = 1_000
+/** Ports of one host that may turn out to be liars before all of it is left alone; hosts share addresses (NAT). */
+const MAX_LIARS_PER_HOST = 3
+/** Addresses remembered per torrent (seeds, self, plaintext, liars); the oldest go first. */
 const MAX_REMEMBERED = 1_000
 /** Client name in the extended handshake (BEP 10), which other clients show in their peer lists. */
 const CLIENT_NAME = 'gguf-swarm 0.1'
@@ -52,11 +57,15 @@ export class WirePolicy {
   readonly #self = new Remembered<true>()
   readonly #seeds = new Remembered<number>()
   readonly #plaintext = new Remembered<true>()
+  /** Peers that sent wrong data, by address and by peer id; and how many of them one host has had. */
+  readonly #liars = new Remembered<true>()
+  readonly #liarsOfHost = new Remembered<number>()
 
   constructor(torrent: Torrent, context: PolicyContext) {
     this.#torrent = torrent
     this.#context = context
-    this.#fallBackToPlaintext()
+    this.#chooseDials()
+    new Blame(torrent, (wire) => this.ban(wire))
     torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address))
     torrent.on('done', () => {
       for (const wire of [...torrent.wires]) if (isSeed(wire, torrent)) this.#leaveSeed(wire)
@@ -67,9 +76,34 @@ export class WirePolicy {
   dial({ host, port }: PeerAddress): void {
     const address = `${host}:${port}`
     const torrent = this.#torrent
-    if (torrent.destroyed || this.#self.get(address)) return
-    if (torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()) return
-    torrent.addPeer(address, 'dht')
+    if (!torrent.destroyed) torrent.addPeer(address, 'dht')
+  }
+
+  /** Leaves a peer that sent wrong data, and does not connect to it again. */
+  ban(wire: Wire): void {
+    const { remoteAddress: host, remotePort, peerId } = wire
+    this.#liars.set(peerId, true)
+    if (host !== undefined) {
+      // An incoming connection has a port of its own; the one it listens on is in its extended handshake.
+      for (const port of [remotePort, wire.peerExtendedHandshake['p']]) {
+        this.#liars.set(`${host}:${port}`, true)
+        this.#forget(`${host}:${port}`)
+      }
+      this.#liarsOfHost.set(host, (this.#liarsOfHost.get(host) ?? 0) + 1)
+    }
+    wire.destroy()
+  }
+
+  #isLiar(host: string | undefined, ...names: readonly string[]): boolean {
+    const ofHost = host === undefined ? 0 : (this.#liarsOfHost.get(host) ?? 0)
+    return ofHost >= MAX_LIARS_PER_HOST || names.some((name) => this.#liars.get(name))
+  }
+
+  /** Is there no use in a connection to this address: ourselves, a liar, or a seed while we are one? */
+  #isPointless(address: string): boolean {
+    const host = address.slice(0, address.lastIndexOf(':'))
+    if (this.#self.get(address) || this.#isLiar(host, address)) return true
+    return this.#torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()
   }
 
   #onWire(wire: Wire, address: string | undefined): void {
@@ -78,6 +112,10 @@ export class WirePolicy {
     if (wire.peerId === peerId) {
       if (address !== undefined) this.#self.set(address, true)
       this.#forget(address)
+      wire.destroy()
+      return
+    }
+    if (this.#isLiar(wire.remoteAddress, wire.peerId)) {
       wire.destroy()
       return
     }
@@ -103,6 +141,9 @@ export class WirePolicy {
       // A peer whose first messages came in one segment with its handshake was interested before the
       // engine listened, and would never be unchoked.
       if (wire.peerInterested && wire.amChoking) wire.unchoke()
+      // Nor would one that let us ask in that segment ever be asked, or a seed be known for one.
+      if (!wire.peerChoking) torrent._update()
+      checkSeed()
     }
     // After the engine's own bitfield message, which BEP 3 wants to be the first.
     if (torrent.ready) setImmediate(greet)
@@ -122,15 +163,17 @@ export class WirePolicy {
   }
 
   /**
-   * The engine always opens with encryption (MSE) and never without, so a peer that speaks plaintext
-   * only could not be reached: after a connection that ended before its handshake, the next attempt is
-   * made the other way.
+   * Every connection the engine makes passes here, also those to peers that other peers told of (PEX) and
+   * those it tries again. It always opens with encryption (MSE) and never without, so a peer that speaks
+   * plaintext only could not be reached: after a connection that ended before its handshake, the next
+   * attempt is made the other way.
    */
-  #fallBackToPlaintext(): void {
+  #chooseDials(): void {
     const torrent = this.#torrent
     const addPeer = torrent._addPeer.bind(torrent)
     torrent._addPeer = (address, type, source) => {
       if (typeof address !== 'string') return addPeer(address, type, source)
+      if (this.#isPointless(address) || (torrent._peers?.size ?? 0) >= MAX_KNOWN_PEERS) return null
       const plain = this.#plaintext.get(address) === true
       const dial = (): TorrentPeer | null => addPeer(address, type, source)
       const peer = plain ? this.#context.withoutEncryption(dial) : dial()
