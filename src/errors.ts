@@ -75,7 +75,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EFBIG'])
+const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EFBIG', 'ENOTDIR'])
 
 const DISK_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
@@ -84,6 +84,7 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; change its permissions or choose another folder',
   EPERM: 'permission denied; change its permissions or choose another folder',
   EIO: 'the disk reported a read or write error; check the disk',
+  ENOTDIR: 'a file stands where a folder is needed; choose another folder',
   EFBIG: 'the file system cannot hold a file this large; choose another folder',
 }
 

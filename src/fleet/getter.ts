@@ -1,10 +1,10 @@
 /**
  * One download from infohash to a verified file: metadata, pieces, a check of the whole, its final name.
  */
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { asDiskError, InvalidDataError, NotFoundError } from '../errors.ts'
+import { InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
+import { makeFolder } from '../library/atomic-file.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
@@ -92,9 +92,7 @@ export class Getter {
   async run(signal: AbortSignal): Promise<GetResult> {
     const { id } = this.#options
     const out = resolve(this.#options.out)
-    await mkdir(out, { recursive: true }).catch((error: unknown) => {
-      throw asDiskError(error, out)
-    })
+    await makeFolder(out)
     const partial = await Partial.open(out, id.infoHash)
     try {
       return await this.#fetch(partial, out, signal)
@@ -120,13 +118,30 @@ export class Getter {
       if (hashed === null || !(await this.#isWhole(partial, metainfo, hashed))) continue
       await this.#requireGguf(partial, metainfo)
       const path = join(out, metainfo.name)
-      await partial.publish(path)
-      return this.#done(metainfo, { path, hashed })
+      const taken = await this.#publish(partial, path, () => this.#present(metainfo, out, signal))
+      return this.#done(metainfo, taken ?? { path, hashed })
     }
     throw new InvalidDataError(
       'corrupt',
       `${this.#label()}: what was written to ${out} does not read back as it was received; check the disk and memory of this machine, then run this again`,
     )
+  }
+
+  /** Gives the file its name; when another file took that name meanwhile, it must be an equal one. */
+  async #publish(
+    partial: Partial,
+    path: string,
+    findPresent: () => Promise<Present | null>,
+  ): Promise<Present | null> {
+    try {
+      await partial.publish(path)
+      return null
+    } catch (error) {
+      const present = systemCode(error) === 'EEXIST' ? await findPresent() : null
+      if (present === null) throw error
+      await partial.discard()
+      return present
+    }
   }
 
   #download(partial: Partial, out: string, signal: AbortSignal): Promise<Attempted<Present>> {
@@ -247,9 +262,11 @@ export class Getter {
   async #refuseContent(partial: Partial, { name, infoHash }: Metainfo, reason: string): Promise<never> {
     await this.#network.remove(infoHash)
     await partial.discard()
+    // What is wrong, without the advice that follows it and is meant for whoever holds the file.
+    const [what] = reason.split(';')
     throw new InvalidDataError(
       'not-gguf',
-      `${name} (${infoHash}) is not a whole GGUF file: ${reason}. It arrived as it was published; ask whoever published it`,
+      `${name} (${infoHash}) is not a whole GGUF file: ${what}. It arrived as it was published; ask whoever published it`,
     )
   }
 

@@ -3,10 +3,10 @@
  * file in the state folder, and a lock, so that two processes never share one identity.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
-import { writeFileAtomic } from '../library/atomic-file.ts'
+import { makeFolder, writeFileAtomic } from '../library/atomic-file.ts'
 import { isInfoHash } from '../metainfo/info-hash.ts'
 import { type PeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 
@@ -71,7 +71,7 @@ export interface FolderLock {
 export async function lockFolder(folder: string, advice: string): Promise<FolderLock> {
   const path = join(folder, LOCK_FILE)
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     for (;;) {
       try {
         const file = await open(path, 'wx')

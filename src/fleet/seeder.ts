@@ -2,9 +2,9 @@
  * A host: every whole shard under one folder becomes a torrent, is seeded where it lies, and announced.
  * Library and swarm meet here and nowhere else.
  */
-import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { messageOf, type SwarmError } from '../errors.ts'
+import { makeFolder } from '../library/atomic-file.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { type ScanSummary, type ShardFile, ShardLibrary } from '../library/shard-library.ts'
 import { realPathOfRoot } from '../library/walk.ts'
@@ -135,7 +135,7 @@ export class Seeder implements AsyncDisposable {
           onFailed: listener.onFailed,
         },
       )
-      await mkdir(options.torrentsDir, { recursive: true })
+      await makeFolder(options.torrentsDir)
       seeder = new Seeder(options, listener, { network, state, lock, log })
       try {
         await seeder.#begin()

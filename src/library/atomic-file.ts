@@ -3,7 +3,7 @@
  * whole.
  */
 import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { asDiskError, systemCode } from '../errors.ts'
 
@@ -36,6 +36,20 @@ export async function writeFileAtomic(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
     throw asDiskError(error, path)
+  }
+}
+
+/**
+ * Makes a folder and those above it, where they are missing.
+ * @throws DiskError naming `folder`, also when a file stands in its place
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    // mkdir says EEXIST of the last part, where it says ENOTDIR of those above.
+    const isFile = systemCode(error) === 'EEXIST'
+    throw asDiskError(isFile ? Object.assign(new Error('not a folder'), { code: 'ENOTDIR' }) : error, folder)
   }
 }
 
