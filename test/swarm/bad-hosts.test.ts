@@ -100,6 +100,18 @@ test('a host that cannot start says why', { concurrency: 2 }, async (t) => {
       error: 'usage',
       names: ['--state-dir', 'once'],
     },
+    'torrents folder is a file': {
+      args: [...seed(shards).slice(0, -1), join(folder, 'file')],
+      code: 5,
+      error: 'ENOTDIR',
+      names: [join(folder, 'file'), 'choose another folder'],
+    },
+    'state folder below a file': {
+      args: ['seed', shards, '--bind', '127.0.0.1', '--state-dir', join(folder, 'file', 'state')],
+      code: 5,
+      error: 'ENOTDIR',
+      names: [join(folder, 'file', 'state'), 'choose another folder'],
+    },
     'unknown option': {
       args: ['seed', shards, '--colour'],
       code: 2,
