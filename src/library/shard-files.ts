@@ -17,11 +17,19 @@ import type { ShardRecord, ShardRecords } from './records.ts'
 import { rejectionKey, restAfter, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
+import { Suspects } from './suspects.ts'
 import { MAX_SHARDS, relativeTo } from './walk.ts'
 import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
 
 /** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
 const RETRIED = new Set(['EACCES', 'EPERM', 'hash-worker'])
+
+/** Said of a file whose bytes went bad where they lay. */
+const ROTTEN = {
+  code: 'rotten',
+  reason:
+    'its bytes are not what they were, and the file system saw no change; check the disk, and copy the file again',
+}
 
 export interface ShardFilesOptions {
   readonly root: string
@@ -42,10 +50,7 @@ export interface ShardFilesOptions {
 export class ShardFiles {
   readonly #options: ShardFilesOptions
   readonly #states = new Map<string, ShardState>()
-  /** Shards that somebody found not to be what was hashed, and why … */
-  readonly #suspicions = new Map<string, string>()
-  /** … and how often so far. */
-  readonly #strikes = new Map<string, number>()
+  readonly #suspects = new Suspects()
 
   constructor(options: ShardFilesOptions) {
     this.#options = options
@@ -61,7 +66,7 @@ export class ShardFiles {
 
   /** The next look withdraws the shard and hashes it again, even if its identity is still the same. */
   suspect(path: string, reason: string): void {
-    if (this.#states.get(path)?.kind === 'seeding') this.#suspicions.set(path, reason)
+    if (this.#states.get(path)?.kind === 'seeding') this.#suspects.accuse(path, reason)
   }
 
   /** Looks at one path and does what follows from it. Never runs twice for one path at once. */
@@ -90,8 +95,7 @@ export class ShardFiles {
     const identity = identityOfStats(stats)
     const state = this.#states.get(path)
     const same = state?.identity !== undefined && sameIdentity(state.identity, identity)
-    const suspicion = this.#suspicions.get(path)
-    this.#suspicions.delete(path)
+    const suspicion = this.#suspects.take(path)
     switch (state?.kind) {
       case undefined:
         if (this.#resume(path, identity)) return
@@ -100,8 +104,8 @@ export class ShardFiles {
       case 'seeding':
         if (same && suspicion === undefined) return
         this.#withdraw(path, state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
-        if (same) this.#strikes.set(path, (this.#strikes.get(path) ?? 0) + 1)
-        else this.#strikes.delete(path)
+        if (same) this.#suspects.withdraw(path, state.shard)
+        else this.#suspects.clear(path)
         this.#settle(path, stats)
         break
       case 'hashing':
@@ -135,7 +139,7 @@ export class ShardFiles {
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
-    const restMs = restAfter(this.#strikes.get(path) ?? 0, this.#options.times.settleMs)
+    const restMs = restAfter(this.#suspects.timesOf(path), this.#options.times.settleMs)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
   }
 
@@ -201,7 +205,9 @@ export class ShardFiles {
       if (!isCurrent()) return
       if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, state.identity))
         return this.#restart(path)
-      const record = recordOf(path, hashed)
+      if (this.#suspects.isRotten(path, hashed)) return this.#reject(path, state, { ...ROTTEN, retry: false })
+      const { name, infoHash, sha256, pieceLength, pieces } = hashed
+      const record = { path, name, identity: hashed.identity, infoHash, sha256, length, pieceLength, pieces }
       await this.#save(record)
       if (isCurrent()) this.#seed(path, record)
     } catch (error) {
@@ -262,8 +268,7 @@ export class ShardFiles {
   async #lose(path: string): Promise<void> {
     const state = this.#states.get(path)
     this.#states.delete(path)
-    this.#strikes.delete(path)
-    this.#suspicions.delete(path)
+    this.#suspects.clear(path)
     if (state?.kind === 'hashing') state.abort.abort(new Error('the file is gone'))
     if (state?.kind === 'seeding') this.#options.listener.onGone(state.shard, 'it was removed')
     this.#options.onDecided(path)
@@ -279,9 +284,4 @@ export class ShardFiles {
   #relative(path: string): string {
     return relativeTo(this.#options.root, path)
   }
-}
-
-function recordOf(path: string, hashed: HashedFile): ShardRecord {
-  const { name, identity, infoHash, sha256, length, pieceLength, pieces } = hashed
-  return { path, name, identity, infoHash, sha256, length, pieceLength, pieces }
 }

@@ -12,10 +12,11 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { ShardRecords } from '../../src/library/records.ts'
 import { silentLog } from '../../src/log.ts'
+import { buildInfo } from '../../src/metainfo/create.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { until } from '../helpers/until.ts'
 import { type Kit, makeWorld, type World } from './library-kit.ts'
@@ -147,4 +148,33 @@ test('a state folder that cannot be written: seeded all the same, and said once 
   await kit.heard('shard', 'b.gguf')
   assert.match(kit.warnings.join('\n'), /b\.gguf is seeded, but hashed again after a restart/)
   await chmod(shards, 0o600)
+})
+
+test('bytes that went bad where they lay are not passed on as a new shard', async (t) => {
+  const world = await makeWorld(t)
+  await hashedOnce(world)
+  // A record that names other content under the same identity is what rot looks like: times cannot be set back.
+  const [file = ''] = await recordFiles(world)
+  const record = JSON.parse(await readFile(file, 'utf8'))
+  const shard = join(world.root, NAMES.find((name) => record.path.endsWith(name)) ?? '')
+  const pieces = new Uint8Array(20)
+  const { infoHash } = buildInfo({
+    name: record.name,
+    length: record.length,
+    pieceLength: record.pieceLength,
+    pieces,
+  })
+  await writeFile(
+    file,
+    JSON.stringify({ ...record, infoHash, pieces: Buffer.from(pieces).toString('base64') }),
+  )
+  const kit = await world.start()
+  const name = relative(world.root, shard)
+  await kit.heard('shard', name)
+  kit.library.recheck(shard, 'piece 0 is not what was hashed')
+  assert.match(await kit.heard('gone', name), /piece 0/)
+  assert.match(await kit.heard('rejected', name), /^rotten: its bytes are not what they were/)
+  // Copied again, it is a shard like any other.
+  await writeFile(shard, await readFile(shard))
+  await kit.heard('shard', name, 2)
 })

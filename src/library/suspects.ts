@@ -1,0 +1,48 @@
+/** Shards that somebody found not to be what was hashed although the file system saw no change. */
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { type FileIdentity, sameIdentity } from './identity.ts'
+
+interface Content {
+  readonly identity: FileIdentity
+  readonly infoHash: InfoHash
+}
+
+/** What is remembered of suspected files, by path. */
+export class Suspects {
+  readonly #reasons = new Map<string, string>()
+  readonly #withdrawn = new Map<string, Content & { readonly times: number }>()
+
+  /** A read of the file found it wrong. */
+  accuse(path: string, reason: string): void {
+    this.#reasons.set(path, reason)
+  }
+
+  /** The reason of an accusation that was not dealt with yet; asking deals with it. */
+  take(path: string): string | undefined {
+    const reason = this.#reasons.get(path)
+    this.#reasons.delete(path)
+    return reason
+  }
+
+  /** The shard was withdrawn on suspicion; what it turns out to be is compared with this. */
+  withdraw(path: string, { identity, infoHash }: Content): void {
+    this.#withdrawn.set(path, { identity, infoHash, times: this.timesOf(path) + 1 })
+  }
+
+  /** How often in a row the file was withdrawn on suspicion. */
+  timesOf(path: string): number {
+    return this.#withdrawn.get(path)?.times ?? 0
+  }
+
+  /** Other content than before under the same identity: that is damage, not a new shard. */
+  isRotten(path: string, { identity, infoHash }: Content): boolean {
+    const before = this.#withdrawn.get(path)
+    return before !== undefined && sameIdentity(before.identity, identity) && before.infoHash !== infoHash
+  }
+
+  /** The file changed in the open, or is gone: nothing is held against what comes next. */
+  clear(path: string): void {
+    this.#reasons.delete(path)
+    this.#withdrawn.delete(path)
+  }
+}
