@@ -1,4 +1,4 @@
-/** aria2 and gguf-swarm. Measured: 8–20 s to fetch by either way, most of it the start of its DHT; 4–12 s for `get`. */
+/** aria2 and gguf-swarm. Measured: 8–20 s to fetch either way, most of it the start of its DHT; 4–12 s for `get`. */
 import { aria2 } from '../helpers/clients/aria2.ts'
 import { interopTest } from './scenario.ts'
 
