@@ -8,28 +8,45 @@ import { createHash } from 'node:crypto'
 import { type InfoHash, parseInfoHash } from '../metainfo/info-hash.ts'
 import type { DhtNode } from './dht.ts'
 
-/** Re-announce well before stored peers expire (45 min here, 30 min in libtorrent and Transmission). */
-const REANNOUNCE_MS = 15 * 60_000
-/** Random part of the interval, so that many shards do not come due together. */
+/** Random part of the intervals, so that many shards do not come due together. */
 const JITTER = 0.1
-/** First retry after an announce that nobody stored; doubles up to the longest. */
-const RETRY_MIN_MS = 2_000
-const RETRY_MAX_MS = 60_000
-/** How often a download without enough peers asks again; doubles up to the longest. */
-const SEARCH_MIN_MS = 2_000
-const SEARCH_MAX_MS = 30_000
-/** A seeded shard is looked up at this rate, to dial peers that cannot reach us (uTP first, NAT). */
-const LOOKUP_MS = 60_000
-/** Background lookups of all seeded shards together: one a second, so 1,000 shards stay quiet. */
-const LOOKUP_SPACING_MS = 1_000
 /** Lookups under way at once: each asks about 20 nodes. */
 const PARALLEL = 8
-/** Join attempts while the routing table is empty: a late bootstrap is found within this. */
-const JOIN_MS = 2_000
-/** How often each private bootstrap is asked whether it still remembers us. */
-const BOOTSTRAP_CHECK_MS = 10_000
-/** The loop's pace when nothing wakes it earlier. */
-const TICK_MS = 250
+
+/** How often what is done. */
+export interface AnnounceTimes {
+  readonly reannounceMs: number
+  /** First retry after an announce that nobody stored; doubles up to the longest. */
+  readonly retryMinMs: number
+  readonly retryMaxMs: number
+  /** How often a download without enough peers asks again; doubles up to the longest. */
+  readonly searchMinMs: number
+  readonly searchMaxMs: number
+  /** A seeded shard is looked up at this rate, to dial peers that cannot reach us (uTP first, NAT). */
+  readonly lookupMs: number
+  /** Least time between background lookups of all seeded shards together. */
+  readonly lookupSpacingMs: number
+  /** Join attempts while the routing table is empty: a late bootstrap is found within this. */
+  readonly joinMs: number
+  /** How often each private bootstrap is asked whether it still remembers us. */
+  readonly bootstrapCheckMs: number
+  /** The loop's pace when nothing wakes it earlier. */
+  readonly tickMs: number
+}
+
+/** The times of every host; only tests are in a hurry. */
+export const ANNOUNCE_TIMES: AnnounceTimes = {
+  reannounceMs: 15 * 60_000, // well before stored peers expire: 45 min here, 30 min in libtorrent and Transmission
+  retryMinMs: 2_000,
+  retryMaxMs: 60_000,
+  searchMinMs: 2_000,
+  searchMaxMs: 30_000,
+  lookupMs: 60_000,
+  lookupSpacingMs: 1_000, // one a second, so 1,000 shards stay quiet
+  joinMs: 2_000,
+  bootstrapCheckMs: 10_000,
+  tickMs: 250,
+}
 
 /** What the owner of a schedule hears from it. */
 export interface AnnouncerListener {
@@ -53,6 +70,7 @@ export interface AnnouncerOptions {
   /** Our address as others reach it, stored in our own node too; left out when unknown. */
   readonly selfHost?: string
   readonly listener: AnnouncerListener
+  readonly times?: Partial<AnnounceTimes>
 }
 
 /** `seed` announces and looks up slowly; `search` also looks up fast, until told it has enough peers. */
@@ -72,6 +90,7 @@ interface Entry {
 /** A started schedule; `stop` ends it. */
 export class Announcer {
   readonly #options: AnnouncerOptions
+  readonly #times: AnnounceTimes
   readonly #entries = new Map<InfoHash, Entry>()
   /** An infohash only this process announces: a bootstrap without it has forgotten us. */
   readonly #beacon: InfoHash
@@ -89,11 +108,12 @@ export class Announcer {
 
   constructor(options: AnnouncerOptions) {
     this.#options = options
+    this.#times = { ...ANNOUNCE_TIMES, ...options.times }
     this.#beacon = parseInfoHash(
       createHash('sha1').update(`gguf-swarm beacon ${options.identity}`).digest('hex'),
     )
     if (options.checkBootstraps) this.add(this.#beacon, 'seed')
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer = setInterval(() => this.#tick(), this.#times.tickMs)
     this.#tick()
   }
 
@@ -164,7 +184,7 @@ export class Announcer {
       if (entry.announceAt <= now) void this.#run(entry, () => this.#announce(entry))
       else if (entry.mode === 'search') void this.#run(entry, () => this.#search(entry))
       else if (now >= this.#nextLookupAt) {
-        this.#nextLookupAt = now + LOOKUP_SPACING_MS
+        this.#nextLookupAt = now + this.#times.lookupSpacingMs
         void this.#run(entry, () => this.#lookup(entry))
       }
     }
@@ -196,27 +216,30 @@ export class Announcer {
     entry.failures = stored > 0 ? 0 : entry.failures + 1
     const next =
       Date.now() +
-      (stored > 0 ? jittered(REANNOUNCE_MS) : backoff(entry.failures, RETRY_MIN_MS, RETRY_MAX_MS))
+      (stored > 0
+        ? jittered(this.#times.reannounceMs)
+        : backoff(entry.failures, this.#times.retryMinMs, this.#times.retryMaxMs))
     entry.announceAt = Math.min(entry.announceAt, next)
-    entry.lookupAt = Date.now() + (entry.mode === 'search' ? SEARCH_MIN_MS : jittered(LOOKUP_MS))
+    entry.lookupAt =
+      Date.now() + (entry.mode === 'search' ? this.#times.searchMinMs : jittered(this.#times.lookupMs))
     if (stored > 0 && !isBeacon) listener.onAnnounced?.(entry.infoHash, stored)
   }
 
   async #search(entry: Entry): Promise<void> {
     entry.searches++
     await this.#options.dht.lookup(entry.infoHash)
-    entry.lookupAt = Date.now() + backoff(entry.searches, SEARCH_MIN_MS, SEARCH_MAX_MS)
+    entry.lookupAt = Date.now() + backoff(entry.searches, this.#times.searchMinMs, this.#times.searchMaxMs)
   }
 
   async #lookup(entry: Entry): Promise<void> {
     if (entry.infoHash !== this.#beacon) await this.#options.dht.lookup(entry.infoHash)
-    entry.lookupAt = Date.now() + jittered(LOOKUP_MS)
+    entry.lookupAt = Date.now() + jittered(this.#times.lookupMs)
   }
 
   async #join(now: number): Promise<void> {
     if (this.#joining) return
     this.#joining = true
-    this.#joinAt = now + JOIN_MS
+    this.#joinAt = now + this.#times.joinMs
     const answered = await this.#options.dht.join()
     this.#joining = false
     if (this.#stopped || answered > 0 || this.#options.dht.nodeCount > 0 || this.#isolated) return
@@ -231,13 +254,13 @@ export class Announcer {
   async #checkBootstraps(now: number): Promise<void> {
     if (this.#checking) return
     this.#checking = true
-    this.#checkAt = now + BOOTSTRAP_CHECK_MS
+    this.#checkAt = now + this.#times.bootstrapCheckMs
     const isForgotten = await this.#isForgotten()
     this.#checking = false
     if (!isForgotten) this.#reminders = 0
     const beacon = this.#entries.get(this.#beacon)
     if (!isForgotten || !beacon?.stored || now < this.#remindAt) return
-    this.#remindAt = now + backoff(++this.#reminders, BOOTSTRAP_CHECK_MS, REANNOUNCE_MS)
+    this.#remindAt = now + backoff(++this.#reminders, this.#times.bootstrapCheckMs, this.#times.reannounceMs)
     beacon.announceAt = 0 // which has the others announced too
   }
 
