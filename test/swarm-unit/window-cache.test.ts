@@ -1,0 +1,58 @@
+/** The memory budget of uploads. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { WindowCache } from '../../src/swarm/window-cache.ts'
+import { until } from '../helpers/until.ts'
+
+test('keeps to its budget and forgets what was not used for longest', () => {
+  const cache = new WindowCache(300)
+  for (const key of ['a:1', 'b:1', 'c:1']) cache.set(key, new Uint8Array(100))
+  assert.ok(cache.get('a:1'))
+  cache.set('d:1', new Uint8Array(100))
+  assert.equal(cache.bytes, 300)
+  assert.deepEqual(
+    ['a:1', 'b:1', 'c:1', 'd:1'].map((key) => cache.get(key) !== undefined),
+    [true, false, true, true],
+  )
+})
+
+test('a window set again counts once, one beyond the budget not at all', () => {
+  const cache = new WindowCache(300)
+  cache.set('a:1', new Uint8Array(100))
+  cache.set('a:1', new Uint8Array(200))
+  assert.equal(cache.bytes, 200)
+  cache.set('b:1', new Uint8Array(301))
+  assert.equal(cache.bytes, 0)
+  assert.equal(cache.get('b:1'), undefined)
+})
+
+test('clears one shard and no other', () => {
+  const cache = new WindowCache(300)
+  for (const key of ['a:1', 'a:2', 'ab:1']) cache.set(key, new Uint8Array(10))
+  cache.clear('a:')
+  assert.equal(cache.bytes, 10)
+  assert.ok(cache.get('ab:1'))
+})
+
+test('four reads at once, in the order they came, and a failed one frees its place', async () => {
+  const cache = new WindowCache()
+  const started: number[] = []
+  const running = Array.from({ length: 10 }, (_, index) => {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const read = cache.read(() => {
+      started.push(index)
+      return promise
+    })
+    return { read, end: index % 2 === 0 ? () => resolve(index) : () => reject(new Error(`no ${index}`)) }
+  })
+  await until(() => started.length === 4, { timeoutMs: 1_000 })
+  for (const [index, { read, end }] of running.entries()) {
+    const ended = read.catch((error: Error) => error.message)
+    end()
+    assert.equal(await ended, index % 2 === 0 ? index : `no ${index}`)
+    const expected = Math.min(10, index + 5)
+    await until(() => started.length === expected, { timeoutMs: 1_000 })
+  }
+  assert.deepEqual(started, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  assert.equal(await cache.read(async () => 'free again'), 'free again')
+})
