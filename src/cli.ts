@@ -51,6 +51,7 @@ try {
   else fail(error)
 }
 process.exitCode = exitCode
+process.off('disconnect', stop) // as long as anybody listens for it, the channel keeps this process alive
 // Whatever a library left open must not keep a finished command alive.
 setTimeout(() => process.exit(), STOP_DEADLINE_MS).unref()
 
@@ -76,7 +77,10 @@ function program(): ReturnType<typeof yargs> {
     .fail((message, error) => {
       // yargs' own errors are the user's; what a command throws is passed on as it is.
       if (error && error.name !== 'YError') throw error
-      throw new UsageError('usage', `${message ?? error?.message}\nRun gguf-swarm --help to see what there is.`)
+      throw new UsageError(
+        'usage',
+        `${message ?? error?.message}\nRun gguf-swarm --help to see what there is.`,
+      )
     })
 }
 

@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { asDiskError, systemCode } from '../errors.ts'
+import { asDiskError, FailedError, systemCode } from '../errors.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { Child, type ChildEvent } from './child.ts'
 import { type FolderLock, lockFolder } from './host-state.ts'
@@ -54,19 +54,23 @@ export class LocalFleet implements AsyncDisposable {
     const fleet = new LocalFleet(options, lock)
     try {
       const { bind, bootstrapPort, stateDir, torrentsDir } = options
-      const listening = await fleet.#spawn(
-        'bootstrap',
-        [
+      const listening = await fleet
+        .#spawn(
           'bootstrap',
-          '--bind',
-          bind,
-          '--port',
-          String(bootstrapPort),
-          '--state-dir',
-          join(stateDir, 'bootstrap'),
-        ],
-        listener,
-      )
+          [
+            'bootstrap',
+            '--bind',
+            bind,
+            '--port',
+            String(bootstrapPort),
+            '--state-dir',
+            join(stateDir, 'bootstrap'),
+          ],
+          listener,
+        )
+        .catch((error: unknown) => {
+          throw error instanceof FailedError ? withOurOption(error) : error
+        })
       fleet.#bootstrap = { host: bind === '0.0.0.0' ? '127.0.0.1' : bind, port: Number(listening['port']) }
       const common = [
         '--bind',
@@ -172,6 +176,11 @@ export class LocalFleet implements AsyncDisposable {
     const deadline = setTimeout(() => reject(child.failure()), START_DEADLINE_MS)
     return promise.finally(() => clearTimeout(deadline))
   }
+}
+
+/** What a bootstrap says about its `--port` is about `--bootstrap-port` here. */
+function withOurOption(error: FailedError): FailedError {
+  return new FailedError(error.code, error.message.replaceAll('--port', '--bootstrap-port'), { cause: error })
 }
 
 /** Removes what an earlier run dealt: only links, so that nothing a person put there is lost. */
