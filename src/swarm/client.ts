@@ -3,13 +3,13 @@
  * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
  */
 import { createHash, randomInt } from 'node:crypto'
-import type Wire from 'bittorrent-protocol'
 import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf, systemCode } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { InPlaceStore, type ServedFile } from './in-place-store.ts'
+import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
 
@@ -21,6 +21,8 @@ const UPLOAD_SLOTS = 50
 const MAX_CONNECTIONS_PER_TORRENT = 100
 /** The engine closes within milliseconds; what takes longer is a socket that hangs. */
 const STOP_DEADLINE_MS = 3_000
+
+export type { TorrentStats } from './torrent-stats.ts'
 
 /** Complete settings of the engine. */
 export interface ClientOptions {
@@ -48,23 +50,6 @@ export interface DownloadRequest {
   readonly onMetadata: (info: Uint8Array) => void
   readonly onDone: () => void
   readonly onFailed: (error: Error) => void
-}
-
-/** One moment of a torrent. */
-export interface TorrentStats {
-  readonly verifiedBytes: number
-  /** Verified bytes from the start of the file without a gap. */
-  readonly prefixBytes: number
-  readonly downloadBytesPerSecond: number
-  readonly uploadBytesPerSecond: number
-  readonly uploadedBytes: number
-  readonly receivedBytes: number
-  /** Connected peers; two connections to one count once. */
-  readonly peers: number
-  /** Connected peers that let us download. */
-  readonly unchoked: number
-  /** Connected peers that have at least one piece we lack. */
-  readonly useful: number
 }
 
 /** One torrent in the engine. */
@@ -264,35 +249,6 @@ function removeTorrent(torrent: Torrent): Promise<void> {
   if (torrent.destroyed) return Promise.resolve()
   return new Promise((resolve) => torrent.destroy({ destroyStore: false }, () => resolve()))
 }
-
-function statsOf(torrent: Torrent): TorrentStats {
-  const { wires, bitfield, pieces, length, pieceLength } = torrent
-  let verifiedBytes = 0
-  let prefixBytes = 0
-  for (let index = 0; index < pieces.length; index++) {
-    if (!bitfield?.get(index)) continue
-    const start = index * pieceLength
-    const bytes = Math.min(pieceLength, length - start)
-    if (prefixBytes === start) prefixBytes += bytes
-    verifiedBytes += bytes
-  }
-  const useful = wires.filter((wire) =>
-    pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)),
-  )
-  return {
-    verifiedBytes,
-    prefixBytes,
-    downloadBytesPerSecond: torrent.downloadSpeed,
-    uploadBytesPerSecond: torrent.uploadSpeed,
-    uploadedBytes: torrent.uploaded,
-    receivedBytes: torrent.received,
-    peers: countPeers(wires),
-    unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
-    useful: countPeers(useful),
-  }
-}
-
-const countPeers = (wires: readonly Wire[]): number => new Set(wires.map((wire) => wire.peerId)).size
 
 function listenError(error: unknown, { port, bind }: ClientOptions): FailedError {
   if (systemCode(error) === 'EADDRINUSE') {

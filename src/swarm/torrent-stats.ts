@@ -1,0 +1,50 @@
+/** The figures of one torrent at one moment, taken from the engine's own. */
+import type Wire from 'bittorrent-protocol'
+import type { Torrent } from 'webtorrent'
+
+/** One moment of a torrent. */
+export interface TorrentStats {
+  readonly verifiedBytes: number
+  /** Verified bytes from the start of the file without a gap. */
+  readonly prefixBytes: number
+  readonly downloadBytesPerSecond: number
+  readonly uploadBytesPerSecond: number
+  readonly uploadedBytes: number
+  readonly receivedBytes: number
+  /** Connected peers; two connections to one count once. */
+  readonly peers: number
+  /** Connected peers that let us download. */
+  readonly unchoked: number
+  /** Connected peers that have at least one piece we lack. */
+  readonly useful: number
+}
+
+/** Takes the figures. */
+export function statsOf(torrent: Torrent): TorrentStats {
+  const { wires, bitfield, pieces, length, pieceLength } = torrent
+  let verifiedBytes = 0
+  let prefixBytes = 0
+  for (let index = 0; index < pieces.length; index++) {
+    if (!bitfield?.get(index)) continue
+    const start = index * pieceLength
+    const bytes = Math.min(pieceLength, length - start)
+    if (prefixBytes === start) prefixBytes += bytes
+    verifiedBytes += bytes
+  }
+  const useful = wires.filter((wire) =>
+    pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)),
+  )
+  return {
+    verifiedBytes,
+    prefixBytes,
+    downloadBytesPerSecond: torrent.downloadSpeed,
+    uploadBytesPerSecond: torrent.uploadSpeed,
+    uploadedBytes: torrent.uploaded,
+    receivedBytes: torrent.received,
+    peers: countPeers(wires),
+    unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
+    useful: countPeers(useful),
+  }
+}
+
+const countPeers = (wires: readonly Wire[]): number => new Set(wires.map((wire) => wire.peerId)).size
