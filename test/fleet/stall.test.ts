@@ -1,0 +1,86 @@
+/** Why nothing moves: each state of affairs has its own reason, and the time limit counts from the last byte. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Network } from '../../src/fleet/network.ts'
+import { StallWatch } from '../../src/fleet/stall.ts'
+import type { TorrentStats } from '../../src/swarm/client.ts'
+
+const QUIET: TorrentStats = {
+  verifiedBytes: 0,
+  prefixBytes: 0,
+  downloadBytesPerSecond: 0,
+  uploadBytesPerSecond: 0,
+  uploadedBytes: 0,
+  receivedBytes: 0,
+  peers: 0,
+  unchoked: 0,
+  useful: 0,
+}
+
+/** The part of a network that is looked at. */
+const network = (isolated: boolean): Network =>
+  ({ isolated, dht: { nodeCount: 3, bootstrap: [{ host: '10.0.0.1', port: 51820 }] } }) as unknown as Network
+
+function watch(t: TestContext, timeoutMs: number | null = null) {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+  const stall = new StallWatch(timeoutMs)
+  return {
+    stall,
+    observe: (stats: Partial<TorrentStats> = {}, { isolated = false, hasMetadata = true } = {}) =>
+      stall.observe({ ...QUIET, ...stats }, network(isolated), hasMetadata),
+    pass: (ms: number) => t.mock.timers.tick(ms),
+  }
+}
+
+const REASONS: readonly (readonly [
+  Partial<TorrentStats>,
+  { isolated?: boolean; hasMetadata?: boolean },
+  RegExp,
+])[] = [
+  [{}, { isolated: true }, /^no DHT node answers at 10\.0\.0\.1:51820$/],
+  [{}, {}, /^asked 3 DHT nodes, nobody announces it$/],
+  [{ peers: 1 }, { hasMetadata: false }, /^connected to 1 peer, none has sent the metadata yet$/],
+  [{ peers: 2 }, {}, /^connected to 2 peers, none has a piece that is missing here$/],
+  [{ peers: 2, useful: 1 }, {}, /^waiting for a free upload slot at 2 peers$/],
+  [{ peers: 2, useful: 1, unchoked: 1 }, {}, /^connected to 2 peers, but no data comes$/],
+]
+
+for (const [stats, circumstances, reason] of REASONS) {
+  test(`the reason: ${reason.source}`, (t) => {
+    const { observe, pass } = watch(t)
+    observe(stats, circumstances)
+    pass(2_900)
+    assert.equal(observe(stats, circumstances), null, 'a short pause is no stall')
+    pass(2_100)
+    const stall = observe(stats, circumstances)
+    assert.match(stall?.reason ?? '', reason)
+    assert.equal(stall?.seconds, 5)
+    assert.equal(stall?.expired, false)
+    assert.notEqual(stall?.advice, '')
+  })
+}
+
+test('peers that were found and cannot be reached are named, three of them', (t) => {
+  const { stall, observe, pass } = watch(t)
+  for (const last of [1, 2, 3, 4, 4]) stall.heardOf({ host: `10.0.0.${last}`, port: 6881 })
+  observe()
+  pass(4_000)
+  const { reason } = observe({}, { isolated: true })!
+  assert.equal(
+    reason,
+    'found 4 peers (10.0.0.1:6881, 10.0.0.2:6881, 10.0.0.3:6881), none can be connected to',
+  )
+})
+
+test('new bytes and new metadata end a stall; the time limit counts from there', (t) => {
+  const { observe, pass } = watch(t, 10_000)
+  observe({}, { hasMetadata: false })
+  pass(9_000)
+  assert.equal(observe({}, { hasMetadata: true }), null, 'metadata has come')
+  pass(9_000)
+  assert.equal(observe({ verifiedBytes: 1 }), null, 'a byte has come')
+  pass(9_999)
+  assert.equal(observe({ verifiedBytes: 1 })?.expired, false)
+  pass(1)
+  assert.equal(observe({ verifiedBytes: 1 })?.expired, true)
+})

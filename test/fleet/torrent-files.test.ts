@@ -1,0 +1,44 @@
+/** The folder of `.torrent` files: one name, one torrent. */
+import assert from 'node:assert/strict'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { TorrentFiles } from '../../src/fleet/torrent-files.ts'
+import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+
+const A = parseInfoHash('a'.repeat(40))
+const B = parseInfoHash('b'.repeat(40))
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text))
+
+test('two shards of one name get two files, however they come and go', async (t) => {
+  const folder = await temporaryFolder(t)
+  const files = new TorrentFiles(folder)
+  assert.equal(await files.write('m.gguf', A, bytes('a')), join(folder, 'm.gguf.torrent'))
+  assert.equal(await files.write('m.gguf', B, bytes('b')), join(folder, 'm.gguf.bbbbbbbb.torrent'))
+  assert.equal(
+    await files.write('m.gguf', A, bytes('a')),
+    join(folder, 'm.gguf.torrent'),
+    'its own name again',
+  )
+  assert.equal(await files.write('m.gguf', B, bytes('b')), join(folder, 'm.gguf.bbbbbbbb.torrent'))
+  files.forget(A)
+  assert.equal(
+    await files.write('m.gguf', B, bytes('b')),
+    join(folder, 'm.gguf.torrent'),
+    'the name was free',
+  )
+  assert.equal(await readFile(join(folder, 'm.gguf.torrent'), 'utf8'), 'b')
+})
+
+test('an equal file is left as it is, a different one replaced, and no other is left behind', async (t) => {
+  const folder = await temporaryFolder(t)
+  const path = await new TorrentFiles(folder).write('m.gguf', A, bytes('old'))
+  const before = await stat(path, { bigint: true })
+  await new TorrentFiles(folder).write('m.gguf', A, bytes('old'))
+  assert.equal((await stat(path, { bigint: true })).ino, before.ino)
+  await new TorrentFiles(folder).write('m.gguf', A, bytes('new'))
+  assert.equal(await readFile(path, 'utf8'), 'new')
+  assert.deepEqual(await readdir(folder), ['m.gguf.torrent'])
+  assert.equal((await stat(path)).mode & 0o777, 0o644)
+})
