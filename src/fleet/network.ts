@@ -14,6 +14,12 @@ import { type DownloadRequest, SwarmClient, type SwarmTorrent } from '../swarm/c
 import { DhtNode } from '../swarm/dht.ts'
 import type { ServedFile } from '../swarm/in-place-store.ts'
 
+/**
+ * In a private DHT lookups cost little, and a downloader that cannot reach us itself (Transmission tries uTP
+ * first) waits for the next one: seconds, not a minute.
+ */
+const PRIVATE_LOOKUP_MS = 15_000
+
 /** Which DHT: a private one joins the named bootstraps and nothing else. */
 export type DhtChoice =
   | { readonly kind: 'private'; readonly bootstrap: readonly PeerAddress[] }
@@ -119,6 +125,7 @@ export class Network implements AsyncDisposable {
         port,
         identity: options.identity,
         checkBootstraps: options.dht.kind === 'private',
+        ...(options.dht.kind === 'private' ? { times: { lookupMs: PRIVATE_LOOKUP_MS } } : {}),
         ...(host !== undefined && isIPv4(host) ? { selfHost: host } : {}),
         listener,
       })

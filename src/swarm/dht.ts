@@ -10,8 +10,13 @@ import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts
 import { resolveAddress } from './address.ts'
 import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
 
-/** Kademlia's k: a reply names so many nodes, so it stays far below libtorrent's 1,500-byte buffer. */
+/** Kademlia's k: an announce goes to so many of the closest nodes. */
 const CLOSEST_NODES = 8
+/**
+ * Nodes in one reply: 20 × 26 bytes stay far below libtorrent's 1,500-byte buffer. More than k, because in a
+ * small network Transmission, which needs to know more than 8, would hear of the same 8 for ever.
+ */
+const MAX_NODES_PER_REPLY = 20
 /** Peers in one get_peers reply: 50 × 8 bytes, again to fit every client's receive buffer. */
 const MAX_PEERS_PER_REPLY = 50
 /** Peers stored for others; 50,000 × ~200 bytes is about 10 MB. */
@@ -84,7 +89,7 @@ function assertLibrary(dht: DHT): void {
 /** Keeps replies small: the library would answer with its whole routing table and all stored peers. */
 function tame(dht: DHT): void {
   const closest = dht.nodes.closest.bind(dht.nodes)
-  dht.nodes.closest = (id, n = CLOSEST_NODES) => closest(id, n)
+  dht.nodes.closest = (id, n = MAX_NODES_PER_REPLY) => closest(id, n)
   const peers = dht._peers.get.bind(dht._peers)
   dht._peers.get = (key, n = MAX_PEERS_PER_REPLY) => peers(key, n)
 }

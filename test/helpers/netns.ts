@@ -15,14 +15,12 @@ const DEAD_END_MAC = '02:67:67:75:66:01'
 
 export interface Host {
   readonly netns: string
-  /** Its (first) IPv4 address. */
   readonly address: string
-  readonly addresses: readonly string[]
 }
 
 export interface TestNetwork {
-  /** Adds a host; `addresses` is for a crowd of nodes that share one namespace. */
-  host(name: string, options?: { readonly addresses?: number }): Host
+  /** Adds a host with an IPv4 address of its own. */
+  host(name: string): Host
 }
 
 /** Something a test needs on the machine. */
@@ -80,17 +78,17 @@ export function testNetwork(t: TestContext): TestNetwork {
   let ports = 0
   let nextHostNumber = 1
   return {
-    host(name, { addresses: count = 1 } = {}) {
+    host(name) {
       if (nextHostNumber + count > DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
       const netns = prefix + name
       const port = `port${++ports}`
-      const addresses = Array.from({ length: count }, () => `10.77.0.${nextHostNumber++}`)
+      const address = `10.77.0.${nextHostNumber++}`
       addNamespace(netns)
       ip('link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', port, 'netns', switchNetns)
       ip('-n', switchNetns, 'link', 'set', port, 'master', 'bridge', 'up')
-      for (const address of addresses) ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
+      ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
       ip('-n', netns, 'link', 'set', 'eth0', 'up')
-      return { netns, address: addresses[0]!, addresses }
+      return { netns, address }
     },
   }
 }

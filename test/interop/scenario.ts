@@ -10,7 +10,6 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
 import type { ClientKind, TorrentClient } from '../helpers/clients/client.ts'
-import { startCrowd } from '../helpers/clients/crowd.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { type Host, program, skipWithout, testNetwork } from '../helpers/netns.ts'
 import { startCli } from '../helpers/process.ts'
@@ -37,8 +36,6 @@ interface Shard {
 }
 
 export interface ScenarioOptions {
-  /** DHT nodes beside those of the bootstrap, the host and the client. */
-  readonly crowd?: number
   /** Length of the shards that the client fetches. */
   readonly fetchedBytes?: number
 }
@@ -46,7 +43,7 @@ export interface ScenarioOptions {
 export function interopTest(
   kind: ClientKind,
   limits: RowLimits,
-  { crowd = 0, fetchedBytes = 64 * MIB }: ScenarioOptions = {},
+  { fetchedBytes = 64 * MIB }: ScenarioOptions = {},
 ): void {
   const skip = skipWithout(...kind.requirements, program('mktorrent'))
 
@@ -54,7 +51,6 @@ export function interopTest(
     const folder = await temporaryFolder(t)
     const network = testNetwork(t)
     const bootstrap = await startBootstrap(t, network.host('bootstrap'), join(folder, 'bootstrap'))
-    if (crowd > 0) await startCrowd(t, network.host('crowd', { addresses: crowd }), bootstrap)
     const [magnetShard, fileShard] = await startHost(t, network.host('seed'), fetchedBytes, {
       bootstrap,
       folder,

@@ -32,6 +32,6 @@ test('llama.cpp refuses a copy whose last shard lacks one byte, and so do we', a
   await cp(MODEL, folder, { recursive: true })
   const path = join(folder, LAST)
   await truncate(path, (await stat(path)).size - 1)
-  await assert.rejects(generateTokens(join(folder, FIRST)), /not within the file bounds/)
+  await assert.rejects(generateTokens(join(folder, FIRST)), /Failed to load model/)
   assert.equal((await inspectGguf(path)).kind, 'incomplete')
 })

@@ -1,6 +1,6 @@
 /**
- * Transmission 3, driven by its RPC. Its DHT trusts nothing before it knows about ten good nodes: give the
- * network a crowd, and it one or two minutes.
+ * Transmission 3, driven by its RPC. Its DHT does nothing before it knows about ten nodes: give it one or two
+ * minutes.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
