@@ -79,7 +79,7 @@ export function testNetwork(t: TestContext): TestNetwork {
   let nextHostNumber = 1
   return {
     host(name) {
-      if (nextHostNumber + count > DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
+      if (nextHostNumber >= DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
       const netns = prefix + name
       const port = `port${++ports}`
       const address = `10.77.0.${nextHostNumber++}`

@@ -5,12 +5,9 @@
 import { transmission } from '../helpers/clients/transmission.ts'
 import { interopTest } from './scenario.ts'
 
-interopTest(
-  transmission,
-  {
-    fetchByMagnetMs: 240_000,
-    fetchByTorrentFileMs: 240_000,
-    getByInfoHashMs: 120_000,
-    getByTorrentFileMs: 120_000,
-  },
-)
+interopTest(transmission, {
+  fetchByMagnetMs: 240_000,
+  fetchByTorrentFileMs: 240_000,
+  getByInfoHashMs: 120_000,
+  getByTorrentFileMs: 120_000,
+})
