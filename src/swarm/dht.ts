@@ -1,6 +1,6 @@
 /**
  * One mainline DHT node (BEP 5) with promises in place of callbacks. The only file that meets
- * bittorrent-dht; what it changes in that library's behaviour is in {@link tame}, for version 11.0.12.
+ * bittorrent-dht; what is changed in that library's behaviour is in dht-guard.ts.
  */
 import { randomBytes } from 'node:crypto'
 import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
@@ -8,17 +8,11 @@ import { FailedError, systemCode } from '../errors.ts'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { resolveAddress } from './address.ts'
+import { assertLibrary, tame } from './dht-guard.ts'
 import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
 
 /** Kademlia's k: an announce goes to so many of the closest nodes. */
 const CLOSEST_NODES = 8
-/**
- * Nodes in one reply: 20 × 26 bytes stay far below libtorrent's 1,500-byte buffer. More than k, because in a
- * small network Transmission, which needs to know more than 8, would hear of the same 8 for ever.
- */
-const MAX_NODES_PER_REPLY = 20
-/** Peers in one get_peers reply: 50 × 8 bytes, again to fit every client's receive buffer. */
-const MAX_PEERS_PER_REPLY = 50
 /** Peers stored for others; 50,000 × ~200 bytes is about 10 MB. */
 const MAX_STORED_PEERS = 50_000
 /** Lookup tables kept between lookup and announce; must exceed the number of shards one host announces. */
@@ -67,31 +61,6 @@ export interface AnnounceResult {
   readonly visited: number
   /** Nodes that acknowledged that they stored us. */
   readonly stored: number
-}
-
-/** Does this installed library still have what this file relies on? */
-function assertLibrary(dht: DHT): void {
-  const parts = [
-    dht._rpc?.query,
-    dht._rpc?.queryAll,
-    dht._rpc?.populate,
-    dht._tables?.get,
-    dht._peers?.get,
-    dht._addPeer,
-  ]
-  if (parts.every((part) => typeof part === 'function') && typeof dht.nodes?.closest === 'function') return
-  throw new FailedError(
-    'library-changed',
-    'bittorrent-dht is not the version (11.0.12) this program was made for',
-  )
-}
-
-/** Keeps replies small: the library would answer with its whole routing table and all stored peers. */
-function tame(dht: DHT): void {
-  const closest = dht.nodes.closest.bind(dht.nodes)
-  dht.nodes.closest = (id, n = MAX_NODES_PER_REPLY) => closest(id, n)
-  const peers = dht._peers.get.bind(dht._peers)
-  dht._peers.get = (key, n = MAX_PEERS_PER_REPLY) => peers(key, n)
 }
 
 /** A running DHT node. Made by {@link DhtNode.start}. */
