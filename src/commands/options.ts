@@ -2,6 +2,7 @@
 import { DEFAULTS, parseAddressOption } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import type { DhtChoice } from '../fleet/network.ts'
+import { formatPeerAddress } from '../metainfo/peer-address.ts'
 
 /** Where to listen. */
 export const LISTEN_OPTIONS = {
@@ -16,7 +17,9 @@ export const DHT_OPTIONS = {
     type: 'string',
     array: true,
     requiresArg: true,
-    describe: `HOST:PORT of a private DHT's bootstrap node; repeatable [default: ${DEFAULTS.bootstrap.host}:${DEFAULTS.bootstrap.port}]`,
+    describe:
+      "HOST:PORT of a private DHT's bootstrap node; repeatable " +
+      `[default: ${formatPeerAddress(DEFAULTS.bootstrap)}]`,
   },
   public: { type: 'boolean', default: false, describe: 'join the public (mainline) DHT instead' },
 } as const

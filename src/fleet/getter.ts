@@ -123,7 +123,8 @@ export class Getter {
     }
     throw new InvalidDataError(
       'corrupt',
-      `${this.#label()}: what was written to ${out} does not read back as it was received; check the disk and memory of this machine, then run this again`,
+      `${this.#label()}: what was written to ${out} does not read back as it was received; ` +
+        'check the disk and memory of this machine, then run this again',
     )
   }
 

@@ -32,7 +32,8 @@ export function parseInfoHash(text: string): InfoHash {
   if (BASE32.test(lower)) return infoHashOfBytes(decodeBase32(lower))
   throw new UsageError(
     'bad-id',
-    `${JSON.stringify(text.slice(0, 80))} is not an infohash: it must be 40 hex digits or 32 base32 characters; copy it again in full`,
+    `${JSON.stringify(text.slice(0, 80))} is not an infohash: it must be 40 hex digits or 32 base32 characters; ` +
+      'copy it again in full',
   )
 }
 

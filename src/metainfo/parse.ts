@@ -121,7 +121,8 @@ function refuseMagnet(text: string): never {
   }
   throw new UsageError(
     'v2-only',
-    `${shown(text)} has only a v2 hash (btmh), and gguf-swarm speaks BitTorrent v1; ask for a magnet link with a v1 hash (btih) too`,
+    `${shown(text)} has only a v2 hash (btmh), and gguf-swarm speaks BitTorrent v1; ` +
+      'ask for a magnet link with a v1 hash (btih) too',
   )
 }
 

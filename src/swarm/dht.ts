@@ -245,9 +245,10 @@ export class DhtNode implements AsyncDisposable {
       await promise
     } catch (error) {
       if (systemCode(error) === 'EADDRINUSE') {
+        const how = portOption === undefined ? '' : ` with ${portOption}`
         throw new FailedError(
           'port-in-use',
-          `UDP port ${port} on ${bind} is in use by another program; choose another${portOption === undefined ? '' : ` with ${portOption}`} or stop that program`,
+          `UDP port ${port} on ${bind} is in use by another program; choose another${how} or stop that program`,
           { cause: error },
         )
       }
