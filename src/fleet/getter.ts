@@ -6,6 +6,7 @@ import { InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
+import { identityOf, sameIdentity } from '../library/identity.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { TorrentId } from '../metainfo/parse.ts'
@@ -119,7 +120,7 @@ export class Getter {
       await this.#requireGguf(partial, metainfo)
       const path = join(out, metainfo.name)
       const taken = await this.#publish(partial, path, () => this.#present(metainfo, out, signal))
-      return this.#done(metainfo, taken ?? { path, hashed })
+      return this.#done(metainfo, taken ?? { path, hashed: await underItsName(path, hashed) })
     }
     throw new InvalidDataError(
       'corrupt',
@@ -281,4 +282,11 @@ export class Getter {
     const { id } = this.#options
     return this.#metainfo === undefined ? id.infoHash : `${this.#metainfo.name} (${id.infoHash})`
   }
+}
+
+/** Naming a file moves its ctime; as long as that is all that moved, it is the file that was hashed. */
+async function underItsName(path: string, hashed: HashedFile): Promise<HashedFile> {
+  const identity = await identityOf(path).catch(() => hashed.identity)
+  const { ctimeNs } = identity
+  return sameIdentity(identity, { ...hashed.identity, ctimeNs }) ? { ...hashed, identity } : hashed
 }
