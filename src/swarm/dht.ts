@@ -279,6 +279,8 @@ const toInfoHash = (bytes: Buffer): InfoHash => parseInfoHash(bytes.toString('he
 function bounded<T>(call: (done: (value: T) => void) => void): Promise<T | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), LOOKUP_DEADLINE_MS)
+    // A node that is stopped never calls back, and must not keep the process for the rest of the time.
+    timer.unref()
     call((value) => {
       clearTimeout(timer)
       resolve(value)
