@@ -7,9 +7,11 @@ import { writeModel } from '../helpers/gguf.ts'
 import {
   assertGot,
   ended,
+  endedBy,
   freeUdpPort,
   PATIENCE_MS,
   runGet,
+  STOP_LIMIT_MS,
   scratchFolder,
   startBootstrap,
   startGet,
@@ -48,6 +50,9 @@ test('a named peer is enough', async (t) => {
     assert.ok(theError(got).message.includes(nobody), theError(got).message)
     t.diagnostic(theError(got).message)
   })
+  const { code, tookMs } = await endedBy(host.cli, 'SIGTERM')
+  assert.equal(code, 0)
+  assert.ok(tookMs < STOP_LIMIT_MS, `a host without a DHT took ${tookMs} ms to stop`)
 })
 
 test('a download with --seed serves others when its host is gone', async (t) => {
