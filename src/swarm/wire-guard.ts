@@ -20,7 +20,7 @@ const MAX_EXTENDED_HANDSHAKES = 20
 /** BEP 11 allows 50 added and 50 dropped peers; some clients send twice that. Each becomes a dial. */
 const MAX_PEX_BYTES = 8 * 1024
 /** Answers not yet taken by the socket besides metadata: more than the upload queue ever lets wait. */
-const MAX_UNSENT_BYTES = 1024 * 1024
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
 const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 
