@@ -3,16 +3,12 @@
  * free one, every folder the test's own; whatever Node itself warns about fails the test.
  */
 import assert from 'node:assert/strict'
-import { hash } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
-import { SwarmClient } from '../../src/swarm/client.ts'
-import { WindowCache } from '../../src/swarm/window-cache.ts'
 import { afterTest } from './after-test.ts'
 import {
   type CliEvent,
@@ -301,46 +297,4 @@ function peersIn(reply: Buffer): readonly string[] {
     peers.push(`${reply.subarray(at + 2, at + 6).join('.')}:${reply.readUInt16BE(at + 6)}`)
   }
   return peers
-}
-
-/** A peer that publishes whatever it is told to, as any other client would. */
-export interface ForeignPeer {
-  readonly infoHash: string
-  /** As `--peer` wants it. */
-  readonly address: string
-}
-
-/**
- * Seeds the file at `path`, which need not be a GGUF, from this process: an engine without DHT and without a
- * library's checks. With `lie`, it offers `path` by its true infohash and sends the bytes of `lie`.
- */
-export async function startForeignPeer(
-  t: TestContext,
-  { path, lie = path }: { readonly path: string; readonly lie?: string },
-): Promise<ForeignPeer> {
-  const pieceLength = 256 * 1024
-  const bytes = await readFile(path)
-  const [pieces, sent] = [bytes, await readFile(lie)].map((content) => piecesOf(content, pieceLength))
-  const info = buildInfo({ name: basename(path), length: bytes.length, pieceLength, pieces: pieces! })
-  const client = await SwarmClient.start({
-    port: 0,
-    bind: '127.0.0.1',
-    uploadLimit: null,
-    maxConns: 10,
-    dhtPort: null,
-    onDhtNode: () => {},
-    onFailed: () => {},
-  })
-  afterTest(t, () => client.stop())
-  const { infoHash, length } = info
-  const file = { infoHash, path: lie, length, pieceLength, pieces: sent!, cache: new WindowCache() }
-  const served = { ...file, check: async () => {}, onLost: () => {} }
-  client.seed(composeTorrentFile({ info: info.info }), infoHash, served, () => {})
-  return { infoHash, address: `127.0.0.1:${client.port}` }
-}
-
-function piecesOf(content: Buffer, pieceLength: number): Buffer {
-  const count = Math.ceil(content.length / pieceLength)
-  const piece = (index: number): Buffer => content.subarray(index * pieceLength, (index + 1) * pieceLength)
-  return Buffer.concat(Array.from({ length: count }, (_, index) => hash('sha1', piece(index), 'buffer')))
 }

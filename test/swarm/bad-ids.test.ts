@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { startForeignPeer } from '../helpers/foreign-peer.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import {
   assertGot,
@@ -13,7 +14,6 @@ import {
   runGet,
   scratchFolder,
   startBootstrap,
-  startForeignPeer,
   startGet,
   startHost,
   theError,

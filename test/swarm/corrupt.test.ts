@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { startForeignPeer } from '../helpers/foreign-peer.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import {
   assertGot,
@@ -11,7 +12,6 @@ import {
   runGet,
   scratchFolder,
   startBootstrap,
-  startForeignPeer,
   startGet,
   startHost,
   theError,
