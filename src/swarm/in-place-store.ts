@@ -1,7 +1,7 @@
 /**
  * The chunk store that seeds a shard where it lies: opens it read-only, reads windows instead of whole
  * pieces, and never lets a byte out that is not what was hashed. A piece is checked against its SHA-1
- * the first time it is read; the file's identity is checked with every read from disk.
+ * the first time it is read; every later read from disk checks the file's identity.
  */
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ChunkStore, ChunkStoreCallback } from 'webtorrent'
@@ -123,7 +123,12 @@ export class InPlaceStore implements ChunkStore {
     const start = window * WINDOW_BYTES
     const end = Math.min(start + WINDOW_BYTES, pieceBytes)
     try {
-      if (this.#verified[index] === 1) return await this.#readRange(index, start, end)
+      if (this.#verified[index] === 1) {
+        const bytes = await this.#readRange(index, start, end)
+        // After the read: a write that came before it has changed the times by now.
+        await this.#file.check(await this.#open())
+        return bytes
+      }
       const piece = await this.#readRange(index, 0, pieceBytes)
       await this.#verify(index, piece)
       // A copy, so that a cached window does not keep a piece of up to 16 MiB alive.
@@ -143,15 +148,16 @@ export class InPlaceStore implements ChunkStore {
       if (bytesRead === 0) throw new Error('it is shorter than when it was hashed')
       filled += bytesRead
     }
-    // After the read: a write that came before it has changed the times by now.
-    await this.#file.check(handle)
     return buffer
   }
 
   async #verify(index: number, piece: Uint8Array): Promise<void> {
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece as Uint8Array<ArrayBuffer>)) // off this thread
     const expected = this.#file.pieces.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
-    if (Buffer.compare(digest, expected) !== 0) throw new Error(`piece ${index} is not what was hashed`)
+    if (Buffer.compare(digest, expected) !== 0) {
+      await this.#file.check(await this.#open()) // says what happened, where the file system knows
+      throw new Error(`piece ${index} is not what was hashed`)
+    }
     this.#verified[index] = 1
   }
 

@@ -9,8 +9,15 @@ import type Wire from 'bittorrent-protocol'
 export const REQUEST_QUEUE_LENGTH = 500
 /** More outstanding requests than this cannot be an honest peer that read our `reqq`. */
 const MAX_QUEUED_REQUESTS: number = 4 * REQUEST_QUEUE_LENGTH
-/** Answered and being answered, but not yet sent: 16 blocks keep a fast peer's socket full between two reads. */
-const MAX_UNSENT_BYTES: number = 16 * 16 * 1024
+/**
+ * Answered and being answered, but not yet sent, of one peer: 2 MiB are several reads from disk under way at
+ * once, without which each waits for the one before it (45 instead of 100 MB/s to libtorrent).
+ */
+const MAX_UNSENT_BYTES: number = 2 * 1024 * 1024
+/** The same of all peers together; beyond it … */
+const MAX_TOTAL_UNSENT_BYTES: number = 64 * 1024 * 1024
+/** … each has room for 16 blocks only. */
+const CROWDED_UNSENT_BYTES: number = 16 * 16 * 1024
 /** Longer blocks are refused by every client (BEP 3 names 16 KiB, some ask for up to 128 KiB). */
 const MAX_BLOCK_BYTES: number = 128 * 1024
 
@@ -27,15 +34,25 @@ export type RequestProblem = 'malformed' | 'flooding'
 export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: RequestProblem) => void): void {
   const { _onRequest, _onCancel, _pull } = prototype
   const queues = new WeakMap<Wire, Request[]>()
+  const unsent = new Unsent()
 
   function pump(wire: Wire): void {
     const queue = queues.get(wire)
     if (queue === undefined) return
     if (wire.destroyed) queue.length = 0
-    while (queue.length > 0 && unsentBytes(wire) < MAX_UNSENT_BYTES) {
+    while (queue.length > 0 && unsent.hasRoom(wire)) {
       const { piece, offset, length } = queue.shift()!
       _onRequest.call(wire, piece, offset, length)
     }
+  }
+
+  function queueOf(wire: Wire): Request[] {
+    const known = queues.get(wire)
+    if (known !== undefined) return known
+    const queue: Request[] = []
+    queues.set(wire, queue)
+    wire.once('close', () => unsent.forget(wire))
+    return queue
   }
 
   prototype._onRequest = function (this: Wire, piece, offset, length) {
@@ -44,8 +61,7 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
       refuse(this, 'malformed')
       return
     }
-    const queue = queues.get(this) ?? []
-    queues.set(this, queue)
+    const queue = queueOf(this)
     if (queue.length >= MAX_QUEUED_REQUESTS) {
       queue.length = 0
       refuse(this, 'flooding')
@@ -79,8 +95,21 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
   }
 }
 
-function unsentBytes(wire: Wire): number {
-  let bytes = wire._readableState.buffered
-  for (const { length } of wire.peerRequests) bytes += length
-  return bytes
+/** Bytes that wait in memory for the sockets of peers. */
+class Unsent {
+  readonly #byWire = new Map<Wire, number>()
+  #total = 0
+
+  hasRoom(wire: Wire): boolean {
+    let bytes = wire._readableState.buffered
+    for (const { length } of wire.peerRequests) bytes += length
+    this.#total += bytes - (this.#byWire.get(wire) ?? 0)
+    this.#byWire.set(wire, bytes)
+    return bytes < (this.#total < MAX_TOTAL_UNSENT_BYTES ? MAX_UNSENT_BYTES : CROWDED_UNSENT_BYTES)
+  }
+
+  forget(wire: Wire): void {
+    this.#total -= this.#byWire.get(wire) ?? 0
+    this.#byWire.delete(wire)
+  }
 }
