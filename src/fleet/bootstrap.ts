@@ -8,7 +8,8 @@ import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { localAddresses } from '../swarm/address.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
-import { type FolderLock, type HostState, loadHostState, lockFolder, saveHostState } from './host-state.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
+import { type HostState, loadHostState, saveHostState } from './host-state.ts'
 
 /** A restart joins again through the table; half a minute of changes is easily lost. */
 const SAVE_STATE_MS = 30_000
@@ -66,7 +67,8 @@ export class BootstrapNode implements AsyncDisposable {
   static async start(options: BootstrapOptions, listener: BootstrapListener): Promise<BootstrapNode> {
     const lock = await lockFolder(
       options.stateDir,
-      'stop that bootstrap, or give this one its own --state-dir',
+      (pid) =>
+        `${options.stateDir} is in use by process ${pid}; stop that bootstrap, or give this one its own --state-dir`,
     )
     const nodes: DhtNode[] = []
     try {

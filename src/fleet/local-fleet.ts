@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { Child, type ChildEvent } from './child.ts'
-import { type FolderLock, lockFolder } from './host-state.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 /** Hosts and bootstrap are up within a second or two; this is for a machine under heavy load. */
 const START_DEADLINE_MS = 30_000
@@ -49,7 +49,8 @@ export class LocalFleet implements AsyncDisposable {
   static async start(options: LocalFleetOptions, listener: LocalFleetListener): Promise<LocalFleet> {
     const lock = await lockFolder(
       options.stateDir,
-      'stop that one with Ctrl-C, or give this one its own --state-dir',
+      (pid) =>
+        `${options.stateDir} is in use by process ${pid}; stop that one with Ctrl-C, or give this one its own --state-dir`,
     )
     const fleet = new LocalFleet(options, lock)
     try {

@@ -12,7 +12,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type Metainfo, parseMetainfo } from '../metainfo/metainfo.ts'
 import { pieceCountOf } from '../metainfo/piece-length.ts'
 import { hasPiece, type PartialFile, type ResumeNote } from '../swarm/download-store.ts'
-import { type FolderLock, lockFolder } from './host-state.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 const HIDDEN_FOLDER = '.gguf-swarm'
 const NOTE_VERSION = 1
@@ -41,7 +41,8 @@ export class Partial {
     const folder = join(out, HIDDEN_FOLDER, infoHash)
     const lock = await lockFolder(
       folder,
-      'it downloads the same shard into the same folder; wait for it or choose another --out',
+      (pid) =>
+        `process ${pid} downloads ${infoHash} into ${out} already; wait for it, or choose another --out`,
     )
     return new Partial(out, infoHash, lock)
   }

@@ -15,7 +15,8 @@ import { magnetFor } from '../metainfo/magnet.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
 import type { SeedEvent } from './events.ts'
-import { type FolderLock, type HostState, loadHostState, lockFolder, saveHostState } from './host-state.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
+import { type HostState, loadHostState, saveHostState } from './host-state.ts'
 import { bootstrapsOf, type DhtChoice, Network } from './network.ts'
 import { serveFile } from './serve.ts'
 import { TorrentFiles } from './torrent-files.ts'
@@ -106,7 +107,11 @@ export class Seeder implements AsyncDisposable {
    */
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
     await realPathOfRoot(options.folder) // before anything is written or opened for a mistyped name
-    const lock = await lockFolder(options.stateDir, 'stop that host, or give this one its own --state-dir')
+    const lock = await lockFolder(
+      options.stateDir,
+      (pid) =>
+        `${options.stateDir} is in use by process ${pid}; stop that host, or give this one its own --state-dir`,
+    )
     let network: Network | undefined
     let seeder: Seeder | undefined
     try {

@@ -1,0 +1,116 @@
+/**
+ * One process at a time in a folder. The lock is a file with the holder's process id, put into place whole by
+ * link(), so that nobody ever reads a lock that is still being written; a lock whose process is gone is moved
+ * away by rename(), which only one of several finders can do.
+ */
+import { randomUUID } from 'node:crypto'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { asDiskError, FailedError, systemCode } from '../errors.ts'
+import { makeFolder } from '../library/atomic-file.ts'
+
+const LOCK_FILE = 'lock'
+/** Takers that find a dead lock at once settle it in one or two rounds; more would be a fault of ours. */
+const MAX_ATTEMPTS = 20
+
+/** A folder held by this process until `release`. */
+export interface FolderLock {
+  release(): Promise<void>
+}
+
+/** Locks of this process, by path: its own id in a lock file proves nothing, as ids are used again. */
+const held = new Set<string>()
+
+/**
+ * Makes `folder` and takes its lock; a lock whose process is gone is taken over.
+ * @param inUse says what is wrong and what to do, given the process that holds it
+ * @throws {FailedError} `locked`; {@link DiskError} when the folder cannot be written
+ */
+export async function lockFolder(folder: string, inUse: (pid: number) => string): Promise<FolderLock> {
+  const path = join(resolve(folder), LOCK_FILE)
+  const own = join(resolve(folder), `.${LOCK_FILE}.${randomUUID()}.tmp`)
+  try {
+    await makeFolder(folder)
+    await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`)
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (await put(own, path)) {
+        held.add(path)
+        return { release: () => release(path) }
+      }
+      const pid = await holderOf(path)
+      if (pid !== null) throw new FailedError('locked', inUse(pid))
+      await removeDead(path)
+    }
+    throw new FailedError('locked', `bug: ${path} could not be taken in ${MAX_ATTEMPTS} attempts`)
+  } catch (error) {
+    throw asDiskError(error, folder)
+  } finally {
+    await rm(own, { force: true })
+  }
+}
+
+async function release(path: string): Promise<void> {
+  held.delete(path)
+  await rm(path, { force: true })
+}
+
+/** False when a lock stands there. */
+async function put(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCode(error))) throw error
+  }
+  // No hard links on this file system: a lock that is being written may be taken for a dead one.
+  try {
+    await writeFile(path, await readFile(own), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** The living process that holds a lock, or null. */
+async function holderOf(path: string): Promise<number | null> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const [pid = 0, start] = text.trim().split(' ').map(Number)
+  if (pid === process.pid) return held.has(path) ? pid : null
+  if (!isAlive(pid)) return null
+  // Ids are used again, in containers at once: the time its process started tells one from another.
+  const now = await startOf(pid)
+  return start === undefined || start === 0 || now === 0 || start === now ? pid : null
+}
+
+/** Moves a dead lock away; one that somebody took meanwhile is put back. */
+async function removeDead(path: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}.dead`
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return // somebody else moved it
+    throw error
+  }
+  if ((await holderOf(aside)) !== null) await put(aside, path)
+  await rm(aside, { force: true })
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM' // it lives, and belongs to somebody else
+  }
+}
+
+/** When a process started, in clock ticks since boot (proc(5), field 22); 0 where that is not known. */
+async function startOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The second field is the program's name in brackets, which may hold spaces and brackets itself.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[19] ?? 0) || 0
+}
