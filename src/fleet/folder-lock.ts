@@ -1,17 +1,19 @@
 /**
  * One process at a time in a folder. The lock is a file with the holder's process id, put into place whole by
- * link(), so that nobody ever reads a lock that is still being written; a lock whose process is gone is moved
- * away by rename(), which only one of several finders can do.
+ * link(), so that nobody ever reads a lock that is still being written; a lock whose process is gone is replaced
+ * by whoever holds the ticket for that.
  */
 import { randomUUID } from 'node:crypto'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 
 const LOCK_FILE = 'lock'
-/** Takers that find a dead lock at once settle it in one or two rounds; more would be a fault of ours. */
-const MAX_ATTEMPTS = 20
+/** Takers that find a dead lock at once settle it in a few rounds; more would be a fault of ours. */
+const MAX_ATTEMPTS = 50
+const RETRY_MS = 20
 
 /** A folder held by this process until `release`. */
 export interface FolderLock {
@@ -33,13 +35,12 @@ export async function lockFolder(folder: string, inUse: (pid: number) => string)
     await makeFolder(folder)
     await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`)
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      if (await put(own, path)) {
+      const pid = await holderOf(path)
+      if (pid !== null) throw new FailedError('locked', inUse(pid))
+      if ((await put(own, path)) || (await takeOver(own, path))) {
         held.add(path)
         return { release: () => release(path) }
       }
-      const pid = await holderOf(path)
-      if (pid !== null) throw new FailedError('locked', inUse(pid))
-      await removeDead(path)
     }
     throw new FailedError('locked', `bug: ${path} could not be taken in ${MAX_ATTEMPTS} attempts`)
   } catch (error) {
@@ -84,17 +85,31 @@ async function holderOf(path: string): Promise<number | null> {
   return start === undefined || start === 0 || now === 0 || start === now ? pid : null
 }
 
-/** Moves a dead lock away; one that somebody took meanwhile is put back. */
-async function removeDead(path: string): Promise<void> {
-  const aside = `${path}.${randomUUID()}.dead`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return // somebody else moved it
-    throw error
+/**
+ * Replaces a dead lock by ours. Only the holder of the ticket may, and it looks again first: who found the
+ * lock dead a moment ago may find a living one now.
+ */
+async function takeOver(own: string, path: string): Promise<boolean> {
+  const ticket = `${path}.next`
+  if (!(await put(own, ticket))) {
+    if ((await holderOf(ticket)) === null) await rm(ticket, { force: true })
+    await delay(RETRY_MS)
+    return false
   }
-  if ((await holderOf(aside)) !== null) await put(aside, path)
-  await rm(aside, { force: true })
+  held.add(ticket)
+  try {
+    const isThere = await access(path).then(
+      () => true,
+      () => false,
+    )
+    // Gone: released, and anybody's to take. Nobody but us replaces one that is dead.
+    if (!isThere || (await holderOf(path)) !== null) return false
+    await rename(own, path)
+    return true
+  } finally {
+    held.delete(ticket)
+    await rm(ticket, { force: true })
+  }
 }
 
 function isAlive(pid: number): boolean {
