@@ -30,3 +30,17 @@ export function createLog(write: (text: string) => void): Log {
     warn: (line) => write(`${printable(line)}\n`),
   }
 }
+
+const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
+
+/** Bytes for people: powers of 1,000, three digits, as file managers show them. */
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
+    value /= 1000
+    unit++
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
+  return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`
+}

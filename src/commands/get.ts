@@ -8,6 +8,7 @@ import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
 import { Network } from '../fleet/network.ts'
 import { serveFile } from '../fleet/serve.ts'
 import { HashPool } from '../library/hash-pool.ts'
+import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { MAX_TORRENT_BYTES } from '../metainfo/metainfo.ts'
 import { parseTorrentId, type TorrentId } from '../metainfo/parse.ts'
@@ -15,7 +16,7 @@ import { WindowCache } from '../swarm/window-cache.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { formatBytes, formatSeconds, ProgressDisplay } from './progress.ts'
+import { formatSeconds, ProgressDisplay } from './progress.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -92,6 +93,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
     }),
   )
   context.signal.throwIfAborted()
+  stop.signal.throwIfAborted() // the engine failed, and every download with it
   if (!args.seed) return
   const cache = new WindowCache()
   for (const result of results) if (result !== null) serveResult(network, result, cache, report.say)

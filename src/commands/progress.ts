@@ -3,7 +3,7 @@
  * Bytes shown are verified bytes; the time left comes from their own pace and is not shown without one.
  */
 import type { GetState } from '../fleet/getter.ts'
-import { printable } from '../log.ts'
+import { formatBytes, printable } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 
 /** Pace is measured over this long: short enough to follow, long enough not to jump. */
@@ -12,19 +12,6 @@ const PACE_WINDOW_MS = 10_000
 const PLAIN_INTERVAL_MS = 5_000
 const BAR_COLUMNS = 20
 const MAX_NAME_COLUMNS = 36
-const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
-
-/** Bytes for people: powers of 1,000, three digits, as file managers show them. */
-export function formatBytes(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
-    value /= 1000
-    unit++
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2
-  return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`
-}
 
 /** A duration for people: the two largest units. */
 export function formatSeconds(seconds: number): string {

@@ -8,13 +8,12 @@ import { messageOf, UsageError } from '../errors.ts'
 import { LocalFleet, type LocalFleetOptions } from '../fleet/local-fleet.ts'
 import { listShards } from '../library/walk.ts'
 import { FolderWatcher } from '../library/watcher.ts'
-import { createLog, type Log } from '../log.ts'
+import { createLog, formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { Board } from './board.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION } from './options.ts'
-import { formatBytes } from './progress.ts'
 
 /** More hosts than this on one machine show nothing new and only take memory (~90 MB each). */
 const MAX_HOSTS = 64

@@ -65,7 +65,7 @@ class Attempt<P> {
   }
 
   readonly fail = (error: unknown): void => {
-    this.#outcome.reject(asDiskError(error, this.#options.partial.path))
+    this.#outcome.reject(asDiskError(error, this.#options.partial.out))
   }
 
   async run(): Promise<Attempted<P>> {

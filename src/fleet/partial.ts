@@ -8,6 +8,7 @@ import { link, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/p
 import { join } from 'node:path'
 import { asDiskError, DiskError, systemCode } from '../errors.ts'
 import { syncFolder, writeFileAtomic } from '../library/atomic-file.ts'
+import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type Metainfo, parseMetainfo } from '../metainfo/metainfo.ts'
 import { pieceCountOf } from '../metainfo/piece-length.ts'
@@ -45,6 +46,11 @@ export class Partial {
         `process ${pid} downloads ${infoHash} into ${out} already; wait for it, or choose another --out`,
     )
     return new Partial(out, infoHash, lock)
+  }
+
+  /** The folder the file is to land in. */
+  get out(): string {
+    return this.#out
   }
 
   /** The data file. */
@@ -160,7 +166,8 @@ export class Partial {
     if (free >= missing + RESERVED_FREE_BYTES) return
     throw new DiskError(
       'ENOSPC',
-      `${name} needs ${missing} more bytes and ${this.#out} has ${free} free; free some space or choose another --out`,
+      `${name} needs ${formatBytes(missing)} more and ${this.#out} has ${formatBytes(free)} free; ` +
+        'free some space or choose another --out',
     )
   }
 }

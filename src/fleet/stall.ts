@@ -5,6 +5,8 @@ import type { Network } from './network.ts'
 
 /** A pause shorter than this is the normal breathing of TCP and choking. */
 const QUIET_MS = 3_000
+/** Peers counted; nobody reads a larger number, and strangers must not choose how much is kept. */
+const MAX_HEARD_OF = 1_000
 /** Peers named in a reason. */
 const NAMED_PEERS = 3
 
@@ -32,7 +34,7 @@ export class StallWatch {
   }
 
   heardOf(peer: PeerAddress): void {
-    this.#heardOf.add(formatPeerAddress(peer))
+    if (this.#heardOf.size < MAX_HEARD_OF) this.#heardOf.add(formatPeerAddress(peer))
   }
 
   /** Takes the newest figures; gives the stall when there is one. */
@@ -69,6 +71,10 @@ export class StallWatch {
         return { reason: `waiting for a free upload slot at ${count(stats.peers, 'peer')}`, advice: later }
       }
       return { reason: `connected to ${count(stats.peers, 'peer')}, but no data comes`, advice: later }
+    }
+    if (stats.banned > 0) {
+      const reason = `dropped ${count(stats.banned, 'peer')} that sent wrong data, and found no other`
+      return { reason, advice: 'a host with the right bytes is needed; ask whoever published it' }
     }
     if (this.#heardOf.size > 0) {
       const named = [...this.#heardOf].slice(0, NAMED_PEERS).join(', ')

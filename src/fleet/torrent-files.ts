@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { systemCode } from '../errors.ts'
 import { writeFileAtomic } from '../library/atomic-file.ts'
+import { MAX_NAME_BYTES } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 
 /** Writes `.torrent` files; two shards of one name in different folders get different file names. */
@@ -38,6 +39,8 @@ export class TorrentFiles {
   #nameFor(shardName: string, infoHash: InfoHash): string {
     const plain = `${shardName}.torrent`
     const owner = this.#names.get(plain)
+    // A shard's own name may fill all of what a file system holds.
+    if (Buffer.byteLength(plain) > MAX_NAME_BYTES) return `${infoHash}.torrent`
     const name =
       owner === undefined || owner === infoHash ? plain : `${shardName}.${infoHash.slice(0, 8)}.torrent`
     this.#names.set(name, infoHash)

@@ -105,7 +105,11 @@ export async function nextStep(
     case 'whole':
       return { kind: 'whole' }
     case 'incomplete':
-      return { kind: 'reject', code: evidence.empty ? 'empty' : 'incomplete', reason: evidence.reason }
+      return {
+        kind: 'reject',
+        code: evidence.empty ? 'empty' : 'incomplete',
+        reason: `${evidence.reason}; it does not grow any more, so copy it again`,
+      }
     case 'invalid':
       return { kind: 'reject', code: evidence.code, reason: evidence.reason }
   }

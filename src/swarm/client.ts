@@ -226,7 +226,7 @@ export class SwarmClient implements AsyncDisposable {
     return {
       infoHash,
       dial: (peer) => (torrent.infoHash ? policy.dial(peer) : void early.push(peer)),
-      stats: () => statsOf(torrent),
+      stats: () => statsOf(torrent, policy.banned),
       remove: () => removeTorrent(torrent),
     }
   }

@@ -17,10 +17,12 @@ export interface TorrentStats {
   readonly unchoked: number
   /** Connected peers that have at least one piece we lack. */
   readonly useful: number
+  /** Connections left so far because the peer sent wrong data. */
+  readonly banned: number
 }
 
 /** Takes the figures. */
-export function statsOf(torrent: Torrent): TorrentStats {
+export function statsOf(torrent: Torrent, banned: number): TorrentStats {
   const { wires, bitfield, pieces, length, pieceLength } = torrent
   let verifiedBytes = 0
   let prefixBytes = 0
@@ -44,6 +46,7 @@ export function statsOf(torrent: Torrent): TorrentStats {
     peers: countPeers(wires),
     unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
     useful: countPeers(useful),
+    banned,
   }
 }
 

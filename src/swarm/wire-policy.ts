@@ -60,6 +60,7 @@ export class WirePolicy {
   /** Peers that sent wrong data, by address and by peer id; and how many of them one host has had. */
   readonly #liars = new Remembered<true>()
   readonly #liarsOfHost = new Remembered<number>()
+  #banned = 0
 
   constructor(torrent: Torrent, context: PolicyContext) {
     this.#torrent = torrent
@@ -79,10 +80,16 @@ export class WirePolicy {
     if (!torrent.destroyed) torrent.addPeer(address, 'dht')
   }
 
+  /** Connections left so far because of wrong data. */
+  get banned(): number {
+    return this.#banned
+  }
+
   /** Leaves a peer that sent wrong data, and does not connect to it again. */
   ban(wire: Wire): void {
     const { remoteAddress: host, remotePort, peerId } = wire
     this.#liars.set(peerId, true)
+    this.#banned++
     if (host !== undefined) {
       // An incoming connection has a port of its own; the one it listens on is in its extended handshake.
       for (const port of [remotePort, wire.peerExtendedHandshake['p']]) {

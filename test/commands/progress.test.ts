@@ -1,14 +1,9 @@
 /** What a person sees of a download: never wider than the terminal, never a number nobody can know. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  formatBytes,
-  formatSeconds,
-  Pace,
-  ProgressDisplay,
-  renderState,
-} from '../../src/commands/progress.ts'
+import { formatSeconds, Pace, ProgressDisplay, renderState } from '../../src/commands/progress.ts'
 import type { GetState } from '../../src/fleet/getter.ts'
+import { formatBytes } from '../../src/log.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 
 const STATE: GetState = {

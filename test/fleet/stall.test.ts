@@ -15,6 +15,7 @@ const QUIET: TorrentStats = {
   peers: 0,
   unchoked: 0,
   useful: 0,
+  banned: 0,
 }
 
 /** The part of a network that is looked at. */
@@ -69,6 +70,17 @@ test('peers that were found and cannot be reached are named, three of them', (t)
   assert.equal(
     reason,
     'found 4 peers (10.0.0.1:6881, 10.0.0.2:6881, 10.0.0.3:6881), none can be connected to',
+  )
+})
+
+test('peers that were dropped for wrong data are not said to be out of reach', (t) => {
+  const { stall, observe, pass } = watch(t)
+  stall.heardOf({ host: '10.0.0.1', port: 6881 })
+  observe()
+  pass(4_000)
+  assert.match(
+    observe({ banned: 1 })?.reason ?? '',
+    /^dropped 1 peer that sent wrong data, and found no other$/,
   )
 })
 
