@@ -116,11 +116,12 @@ test('what follows from the evidence and the quiet time', async () => {
   assert.deepEqual(await step(doubted, 20_000), { kind: 'whole' })
   const waiting = { kind: 'incomplete', reason: 'short' }
   assert.deepEqual(await step(short, 10_000), { kind: 'wait', forMs: 50_000, because: waiting })
-  assert.deepEqual(await step(short, 60_000), { kind: 'reject', code: 'incomplete', reason: 'short' })
+  const reason = 'short; it does not grow any more, so copy it again'
+  assert.deepEqual(await step(short, 60_000), { kind: 'reject', code: 'incomplete', reason })
   assert.deepEqual(await step({ ...short, empty: true }, 60_000), {
     kind: 'reject',
     code: 'empty',
-    reason: 'short',
+    reason,
   })
   const invalid = { kind: 'invalid', code: 'not-gguf', reason: 'no' } as const
   assert.deepEqual(await step(invalid, 1_000), { kind: 'reject', code: 'not-gguf', reason: 'no' })
