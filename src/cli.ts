@@ -26,7 +26,7 @@ const context: CommandContext = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   isInteractive: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb',
-  columns: () => process.stderr.columns ?? 80,
+  columns: () => (process.stderr.columns > 0 ? process.stderr.columns : 80), // 0 is a terminal that does not say
   signal: controller.signal,
   fail,
   self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],

@@ -10,6 +10,7 @@ import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { recipes } from './recipes.ts'
+import { routingLine } from './seed.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -38,7 +39,7 @@ async function runBootstrap(args: BootstrapArguments, context: CommandContext): 
   const log = createLog(context.err)
   const options = { bind, stateDir, port: parsePortOption(args.port, '--port') }
   await using node = await BootstrapNode.start(options, {
-    onNode: (nodeId) => log.info(`[DHT] Routing updated: ${nodeId}`),
+    onNode: routingLine(log),
     onSaveFailed: (error) => log.warn(`[DHT] ${messageOf(error)}`),
   })
   const host = bind === '0.0.0.0' ? (localAddresses()[0] ?? '127.0.0.1') : bind

@@ -10,8 +10,9 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 const PACE_WINDOW_MS = 10_000
 /** Plain output: one line a download in this time. */
 const PLAIN_INTERVAL_MS = 5_000
-const BAR_COLUMNS = 20
-const MAX_NAME_COLUMNS = 36
+/** Widths on terminals of 100 columns and more, and on narrower ones, where everything must still fit 80. */
+const WIDE = { from: 100, bar: 20, name: 36 } as const
+const NARROW = { bar: 8, name: 20 } as const
 
 /** A duration for people: the two largest units. */
 export function formatSeconds(seconds: number): string {
@@ -41,7 +42,8 @@ export class Pace {
 /** One download in one line, and a second one when nothing moves. Pure: everything it shows is given. */
 export function renderState(state: GetState, pace: number | null, columns: number): readonly string[] {
   const { infoHash, length, verifiedBytes, peers, phase, stall } = state
-  const name = shorten(printable(state.name ?? infoHash), MAX_NAME_COLUMNS)
+  const widths = columns >= WIDE.from ? WIDE : NARROW
+  const name = shorten(printable(state.name ?? infoHash), widths.name)
   const people = `${peers} peer${peers === 1 ? '' : 's'}`
   let line: string
   if (phase === 'verifying') line = `${name}  verifying ${formatBytes(length ?? 0)} on disk`
@@ -55,7 +57,7 @@ export function renderState(state: GetState, pace: number | null, columns: numbe
       pace === null || pace < 1
         ? 'time left unknown'
         : `${formatSeconds((length - verifiedBytes) / pace)} left`
-    line = `${name}  ${bar(share)} ${percent}  ${amount}${rate}  ${people}  ${left}`
+    line = `${name}  ${bar(share, widths.bar)} ${percent}  ${amount}${rate}  ${people}  ${left}`
   }
   const lines = [shorten(line, columns - 1)]
   if (stall !== null)
@@ -63,9 +65,9 @@ export function renderState(state: GetState, pace: number | null, columns: numbe
   return lines
 }
 
-const bar = (share: number): string => {
-  const full = Math.floor(share * BAR_COLUMNS)
-  return `[${'#'.repeat(full)}${'.'.repeat(BAR_COLUMNS - full)}]`
+const bar = (share: number, columns: number): string => {
+  const full = Math.floor(share * columns)
+  return `[${'#'.repeat(full)}${'.'.repeat(columns - full)}]`
 }
 
 function shorten(text: string, columns: number): string {

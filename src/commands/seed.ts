@@ -4,11 +4,14 @@ import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '
 import { type SwarmError, UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
-import { createLog, type Log } from '../log.ts'
+import { createLog, formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+
+/** Least time between two lines about the routing table. */
+const ROUTING_LINE_MS = 10_000
 
 const OPTIONS = {
   ...LISTEN_OPTIONS,
@@ -130,7 +133,7 @@ function logListener(context: CommandContext, log: Log): EventListener {
         )
         break
       case 'hashing':
-        log.info(`[TORRENT] Hashing: ${event.file} (${event.length} bytes)`)
+        log.info(`[TORRENT] Hashing: ${event.file} (${formatBytes(event.length)})`)
         break
       case 'seeding':
         names.set(event.infoHash, event.file)
@@ -158,7 +161,7 @@ function logListener(context: CommandContext, log: Log): EventListener {
   }
   return {
     onEvent,
-    onRouting: (nodeId) => log.info(`[DHT] Routing updated: ${nodeId}`),
+    onRouting: routingLine(log),
     onRegistering: (count) =>
       log.info(`[TORRENT] Registering ${count} torrent file(s) in DHT for auto-propagation...`),
     onScanned: ({ files, seeding }) => {
@@ -171,6 +174,16 @@ function logListener(context: CommandContext, log: Log): EventListener {
 }
 
 /** True when the registration is news. */
+/** A table fills with many nodes at once, the public one with hundreds: one line says it for all of them. */
+export function routingLine(log: Log): (nodeId: string) => void {
+  let saidAt = Number.NEGATIVE_INFINITY
+  return (nodeId) => {
+    if (Date.now() - saidAt < ROUTING_LINE_MS) return
+    saidAt = Date.now()
+    log.info(`[DHT] Routing updated: ${nodeId}`)
+  }
+}
+
 function tellRegistered(
   infoHash: string,
   names: ReadonlyMap<string, string>,

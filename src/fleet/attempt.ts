@@ -73,8 +73,7 @@ class Attempt<P> {
     this.#watching = setInterval(() => void watch().catch(this.fail), WATCH_MS)
     if (metainfo === undefined) this.#start(undefined, null)
     else if (await this.#prepare(metainfo)) {
-      const bitfield = await trustedPieces(this.#file!, metainfo)
-      this.#start({ torrentFile: metainfo.torrentFile, bitfield }, metainfo)
+      this.#start({ torrentFile: metainfo.torrentFile, bitfield: this.#file!.note.synced }, metainfo)
     }
     return this.#outcome.promise
   }
@@ -99,7 +98,10 @@ class Attempt<P> {
       }
       const note = await partial.note(metainfo)
       await partial.saveMetainfo(metainfo)
-      this.#file = await partial.openData(metainfo, note)
+      const file = await partial.openData(metainfo, note)
+      this.#file = file
+      const trusted = await trustedPieces(file, metainfo)
+      this.#file = { ...file, note: { synced: trusted, written: trusted } }
       this.#opened.resolve(this.#file)
       return true
     })()

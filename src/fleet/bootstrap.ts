@@ -73,36 +73,24 @@ export class BootstrapNode implements AsyncDisposable {
     const nodes: DhtNode[] = []
     try {
       const state = await loadHostState(options.stateDir)
-      const settings = {
-        bind: options.bind,
-        bootstrap: [],
-        readOnly: false,
-        storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
-      }
+      const ids = Array.from({ length: COMPANIONS }, (_, index) => companionId(state.nodeId, index + 1))
       const dht = await DhtNode.start({
-        ...settings,
+        ...nodeSettings(options.bind),
         port: options.port,
         portOption: '--port',
         nodeId: state.nodeId,
-        listener: { onNode: (nodeId) => listener.onNode?.(nodeId) },
+        bootstrap: [],
+        listener: {
+          onNode: (nodeId) => {
+            if (!ids.includes(nodeId)) listener.onNode?.(nodeId)
+          },
+        },
       })
       nodes.push(dht)
-      for (let index = 1; index <= COMPANIONS; index++) {
-        const start = (port: number): Promise<DhtNode> =>
-          DhtNode.start({
-            ...settings,
-            port,
-            nodeId: companionId(state.nodeId, index),
-            bootstrap: [{ host: reachable(options.bind), port: dht.port }],
-            shareStoreOf: dht,
-            listener: {},
-          })
-        // Any free port will do where the next one is taken: nodes are found through each other.
-        const companion = await (options.port === 0
-          ? start(0)
-          : start(options.port + index).catch(() => start(0)))
-        nodes.push(companion)
-        void companion.join()
+      for (const [index, nodeId] of ids.entries()) {
+        nodes.push(
+          await startCompanion(dht, nodeId, options.port === 0 ? 0 : options.port + 1 + index, options),
+        )
       }
       const [, ...companions] = nodes
       const node = new BootstrapNode(options, listener, { dht, companions, state, lock })
@@ -124,9 +112,9 @@ export class BootstrapNode implements AsyncDisposable {
     return this.#dht.nodeId
   }
 
-  /** Nodes in the routing table. */
+  /** Nodes in the routing table, its own companions left out. */
   get nodeCount(): number {
-    return this.#dht.nodeCount
+    return Math.max(0, this.#dht.nodeCount - this.#companions.length)
   }
 
   get guard(): GuardCounters {
@@ -156,6 +144,25 @@ export class BootstrapNode implements AsyncDisposable {
       nodes: nodes.length > 0 ? nodes : this.#state.nodes,
     })
   }
+}
+
+const nodeSettings = (bind: string) =>
+  ({ bind, readOnly: false, storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS }) as const
+
+/** Starts one more node that knows `main` and shares its store. */
+async function startCompanion(
+  main: DhtNode,
+  nodeId: string,
+  wantedPort: number,
+  { bind }: BootstrapOptions,
+): Promise<DhtNode> {
+  const bootstrap = [{ host: reachable(bind), port: main.port }]
+  const start = (port: number): Promise<DhtNode> =>
+    DhtNode.start({ ...nodeSettings(bind), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
+  // Any free port will do where the wanted one is taken: nodes are found through each other.
+  const companion = await start(wantedPort).catch(() => start(0))
+  void companion.join()
+  return companion
 }
 
 /** The same in every run, so that others' routing tables stay right. */

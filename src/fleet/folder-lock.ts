@@ -46,7 +46,7 @@ export async function lockFolder(folder: string, inUse: (pid: number) => string)
   } catch (error) {
     throw asDiskError(error, folder)
   } finally {
-    await rm(own, { force: true })
+    await rm(own, { force: true }).catch(() => undefined) // a folder that cannot be is an error told already
   }
 }
 

@@ -248,9 +248,7 @@ export class Getter {
   async #isWhole(partial: Partial, metainfo: Metainfo, hashed: HashedFile): Promise<boolean> {
     if (samePieces(hashed, metainfo)) return true
     const good = matchingPieces(hashed.pieces, metainfo.pieces)
-    const file = await partial.openData(metainfo, { synced: good, written: good })
-    await file.saveNote({ synced: good, written: good })
-    await file.handle.close()
+    await partial.saveNote(metainfo, { synced: good, written: good })
     return false
   }
 

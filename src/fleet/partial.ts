@@ -12,13 +12,15 @@ import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type Metainfo, parseMetainfo } from '../metainfo/metainfo.ts'
 import { pieceCountOf } from '../metainfo/piece-length.ts'
-import { hasPiece, type PartialFile, type ResumeNote } from '../swarm/download-store.ts'
+import type { PartialFile, ResumeNote } from '../swarm/download-store.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 const HIDDEN_FOLDER = '.gguf-swarm'
 const NOTE_VERSION = 1
 /** Left free on the disk, so that a download never takes the last byte from everybody else. */
 const RESERVED_FREE_BYTES = 16 * 1024 * 1024
+/** What `stat` counts in, whatever the file system's own block is. */
+const STAT_BLOCK_BYTES = 512
 
 /** What one torrent's hidden folder holds. */
 export class Partial {
@@ -78,15 +80,17 @@ export class Partial {
   async note({ length, pieceLength, infoHash }: Metainfo): Promise<ResumeNote> {
     const bytes = Math.ceil(pieceCountOf(length, pieceLength) / 8)
     const empty = { synced: new Uint8Array(bytes), written: new Uint8Array(bytes) }
+    const data = await stat(this.path).catch(() => null)
+    if (data?.size !== length) return empty // no earlier run
     try {
-      const data = await stat(this.path)
       const note = JSON.parse(await readFile(this.#notePath, 'utf8')) as Record<string, unknown>
       const bitfield = (value: unknown): Uint8Array => new Uint8Array(Buffer.from(String(value), 'base64'))
       const [synced, written] = [bitfield(note['synced']), bitfield(note['written'])]
-      const fits = note['version'] === NOTE_VERSION && note['infoHash'] === infoHash && data.size === length
+      const fits = note['version'] === NOTE_VERSION && note['infoHash'] === infoHash
       return fits && synced.length === bytes && written.length === bytes ? { synced, written } : empty
     } catch {
-      return empty // no earlier run, or a damaged note: the download starts over
+      // A note that a power cut damaged: every piece is hashed before it counts.
+      return { synced: empty.synced, written: new Uint8Array(bytes).fill(0xff) }
     }
   }
 
@@ -95,29 +99,28 @@ export class Partial {
    * @throws {DiskError} `ENOSPC` before a byte is fetched, or the system's reason
    */
   async openData(metainfo: Metainfo, note: ResumeNote): Promise<PartialFile> {
-    const { infoHash, length, pieceLength } = metainfo
+    const { length } = metainfo
     try {
-      await this.#requireSpace(metainfo, note)
+      await this.#requireSpace(metainfo)
+      // First the note: data without one is taken for a download whose note was damaged.
+      await this.saveNote(metainfo, note)
       const handle = await open(this.path, 'r+').catch((error: unknown) => {
         if (systemCode(error) === 'ENOENT') return open(this.path, 'w+', 0o644)
         throw error
       })
       if ((await handle.stat()).size !== length) await handle.truncate(length)
-      const saveNote = async ({ synced, written }: ResumeNote): Promise<void> => {
-        const base64 = (bitfield: Uint8Array): string => Buffer.from(bitfield).toString('base64')
-        const text = {
-          version: NOTE_VERSION,
-          infoHash,
-          pieceLength,
-          synced: base64(synced),
-          written: base64(written),
-        }
-        await writeFileAtomic(this.#notePath, JSON.stringify(text))
-      }
-      return { handle, length, note, saveNote }
+      return { handle, length, note, saveNote: (note) => this.saveNote(metainfo, note) }
     } catch (error) {
-      throw asDiskError(error, this.path)
+      throw asDiskError(error, this.#out)
     }
+  }
+
+  /** Keeps what pieces are there; not flushed, as it is written often and can be made again by hashing. */
+  async saveNote({ infoHash, pieceLength }: Metainfo, { synced, written }: ResumeNote): Promise<void> {
+    const base64 = (bitfield: Uint8Array): string => Buffer.from(bitfield).toString('base64')
+    const bitfields = { synced: base64(synced), written: base64(written) }
+    const text = JSON.stringify({ version: NOTE_VERSION, infoHash, pieceLength, ...bitfields })
+    await writeFileAtomic(this.#notePath, text, { sync: false })
   }
 
   /**
@@ -155,12 +158,12 @@ export class Partial {
     return join(this.#folder, 'pieces.json')
   }
 
-  async #requireSpace({ name, length, pieceLength }: Metainfo, note: ResumeNote): Promise<void> {
-    let present = 0
-    for (let index = 0; index < pieceCountOf(length, pieceLength); index++) {
-      if (hasPiece(note.written, index)) present += pieceLength
-    }
-    const missing = Math.max(0, length - present)
+  async #requireSpace({ name, length }: Metainfo): Promise<void> {
+    const allocated = await stat(this.path).then(
+      ({ blocks }) => blocks * STAT_BLOCK_BYTES,
+      () => 0,
+    )
+    const missing = Math.max(0, length - allocated)
     const { bavail, bsize } = await statfs(this.#folder)
     const free = bavail * bsize
     if (free >= missing + RESERVED_FREE_BYTES) return

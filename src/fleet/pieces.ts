@@ -30,11 +30,12 @@ export function matchingPieces(pieces: Uint8Array, expected: Uint8Array): Uint8A
 
 /**
  * Bitfield of the pieces an earlier run left that count at once: the flushed ones, and those of the others
- * whose hash is right.
+ * whose hash is right, which are flushed then.
  */
 export async function trustedPieces({ handle, note }: PartialFile, metainfo: Metainfo): Promise<Uint8Array> {
   const bitfield = note.synced.slice()
   const { pieces, pieceLength, length } = metainfo
+  let found = false
   for (let index = 0; index * pieceLength < length; index++) {
     if (hasPiece(bitfield, index) || !hasPiece(note.written, index)) continue
     const piece = new Uint8Array(Math.min(pieceLength, length - index * pieceLength))
@@ -42,8 +43,10 @@ export async function trustedPieces({ handle, note }: PartialFile, metainfo: Met
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece))
     if (bytesRead === piece.length && Buffer.compare(digest, digestOf(pieces, index)) === 0) {
       setPiece(bitfield, index)
+      found = true
     }
   }
+  if (found) await handle.datasync()
   return bitfield
 }
 

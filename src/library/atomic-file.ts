@@ -13,12 +13,13 @@ export const TEMPORARY_FILE: RegExp = /^\..*\.tmp$/
 /**
  * Replaces `path` by `data`: a temporary file in the same folder, fsync, rename, fsync of the folder.
  * @param options.mode permissions of a new file; 0o600 unless told.
+ * @param options.sync false for what is written often and may be lost in a power cut (not in a crash of this process).
  * @throws DiskError naming `path`; the half-written file is removed
  */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
-  { mode = 0o600 }: { readonly mode?: number } = {},
+  { mode = 0o600, sync = true }: { readonly mode?: number; readonly sync?: boolean } = {},
 ): Promise<void> {
   const folder = dirname(path)
   // Cut so that the longest name the file system holds still leaves room for the rest.
@@ -27,12 +28,12 @@ export async function writeFileAtomic(
     const file = await open(temporary, 'wx', mode)
     try {
       await file.writeFile(data)
-      await file.sync()
+      if (sync) await file.sync()
     } finally {
       await file.close()
     }
     await rename(temporary, path)
-    await syncFolder(folder)
+    if (sync) await syncFolder(folder)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
     throw asDiskError(error, path)

@@ -60,6 +60,7 @@ export class DownloadStore implements ChunkStore {
   #noteTimer: NodeJS.Timeout | undefined
   #lastSync = Date.now()
   #saving: Promise<void> = Promise.resolve()
+  #syncing: Promise<void> = Promise.resolve()
   #puts = new Set<Promise<void>>()
   #opened = false
   #closed = false
@@ -142,19 +143,24 @@ export class DownloadStore implements ChunkStore {
 
   #scheduleSave(): void {
     this.#noteTimer = undefined
-    const sync = Date.now() - this.#lastSync >= SYNC_INTERVAL_MS
-    this.#saving = this.#saving.then(() => this.#save(sync)).catch((error) => this.#settings.onFailed(error))
+    if (Date.now() - this.#lastSync >= SYNC_INTERVAL_MS) {
+      this.#lastSync = Date.now()
+      // Beside the notes, not between them: on a slow disk a flush takes seconds.
+      this.#syncing = this.#syncing.then(() => this.#sync()).catch((error) => this.#settings.onFailed(error))
+    }
+    this.#saving = this.#saving.then(() => this.#save()).catch((error) => this.#settings.onFailed(error))
   }
 
-  async #save(sync: boolean): Promise<void> {
+  async #sync(): Promise<void> {
+    const { handle } = await this.#settings.partial
+    const flushed = this.#written?.slice() // taken before the flush: later pieces are not covered by it
+    await handle.datasync()
+    if (flushed !== undefined) this.#synced = flushed
+  }
+
+  async #save(): Promise<void> {
     if (this.#written === undefined || this.#synced === undefined) return
-    const { handle, saveNote } = await this.#settings.partial
-    if (sync) {
-      const flushed = this.#written.slice() // taken before the flush: later pieces are not covered by it
-      await handle.datasync()
-      this.#synced = flushed
-      this.#lastSync = Date.now()
-    }
+    const { saveNote } = await this.#settings.partial
     await saveNote({ synced: this.#synced, written: this.#written.slice() })
   }
 
@@ -164,7 +170,8 @@ export class DownloadStore implements ChunkStore {
     clearTimeout(this.#noteTimer)
     if (!this.#opened) return // the torrent was refused before there was a file
     await Promise.allSettled([...this.#puts])
-    await this.#saving
-    await this.#save(true)
+    await Promise.all([this.#syncing, this.#saving])
+    await this.#sync()
+    await this.#save()
   }
 }
