@@ -7,7 +7,7 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { ChunkStore, ChunkStoreCallback } from 'webtorrent'
-import { messageOf } from '../errors.ts'
+import { answerGet, asError, type BlockRange } from './chunk-store.ts'
 
 /** How often the note is brought up to date: at most this much of a download is fetched again. */
 const NOTE_INTERVAL_MS = 250
@@ -78,30 +78,21 @@ export class DownloadStore implements ChunkStore {
       () => callback?.(null),
       (error: unknown) => {
         this.#settings.onFailed(error)
-        callback?.(error instanceof Error ? error : new Error(messageOf(error)))
+        callback?.(asError(error))
       },
     )
     this.#puts.add(put)
     void put.finally(() => this.#puts.delete(put))
   }
 
-  get(
-    index: number,
-    options: { offset?: number; length?: number } | null | ChunkStoreCallback,
-    callback?: ChunkStoreCallback,
-  ): void {
-    const done = typeof options === 'function' ? options : callback
-    const range = typeof options === 'function' ? null : options
-    this.#get(index, range?.offset ?? 0, range?.length).then(
-      (data) => done?.(null, data),
-      (error: unknown) => done?.(error instanceof Error ? error : new Error(messageOf(error))),
-    )
+  get(index: number, options: BlockRange | ChunkStoreCallback, callback?: ChunkStoreCallback): void {
+    answerGet((offset, length) => this.#get(index, offset, length), options, callback)
   }
 
   close(callback?: (error: Error | null) => void): void {
     this.#close().then(
       () => callback?.(null),
-      (error: unknown) => callback?.(error instanceof Error ? error : new Error(messageOf(error))),
+      (error: unknown) => callback?.(asError(error)),
     )
   }
 

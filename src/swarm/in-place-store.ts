@@ -6,6 +6,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ChunkStore, ChunkStoreCallback } from 'webtorrent'
 import { messageOf } from '../errors.ts'
+import { answerGet, type BlockRange } from './chunk-store.ts'
 import type { WindowCache } from './window-cache.ts'
 
 /** 1 MiB a read: 64 blocks, few enough system calls, small enough that many readers fit the budget. */
@@ -52,17 +53,8 @@ export class InPlaceStore implements ChunkStore {
     this.#verified = new Uint8Array(file.pieces.length / DIGEST_BYTES)
   }
 
-  get(
-    index: number,
-    options: { offset?: number; length?: number } | null | ChunkStoreCallback,
-    callback?: ChunkStoreCallback,
-  ): void {
-    const done = typeof options === 'function' ? options : callback
-    const range = typeof options === 'function' ? null : options
-    this.#block(index, range?.offset ?? 0, range?.length).then(
-      (block) => done?.(null, block),
-      (error: unknown) => done?.(error instanceof Error ? error : new Error(messageOf(error))),
-    )
+  get(index: number, options: BlockRange | ChunkStoreCallback, callback?: ChunkStoreCallback): void {
+    answerGet((offset, length) => this.#block(index, offset, length), options, callback)
   }
 
   put(_index: number, _data: Uint8Array, callback?: (error: Error | null) => void): void {
