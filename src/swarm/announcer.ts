@@ -2,7 +2,8 @@
  * The schedule of DHT announces and lookups (BEP 5), ours instead of the engine's: an announce that no
  * node stored is retried within seconds, a bootstrap that comes late or comes back is used at once.
  *
- * Events only mark infohashes as due; one loop works them off with bounded parallelism.
+ * Events only mark infohashes as due; one loop works them off with bounded parallelism. Its clock is the
+ * monotonic one: the time of day can be set back by hours.
  */
 import { createHash } from 'node:crypto'
 import { type InfoHash, parseInfoHash } from '../metainfo/info-hash.ts'
@@ -157,7 +158,7 @@ export class Announcer {
 
   #tick(): void {
     if (this.#stopped) return
-    const now = Date.now()
+    const now = performance.now()
     const { dht, checkBootstraps, listener } = this.#options
     const isolated = dht.nodeCount === 0
     if (isolated && now >= this.#joinAt) void this.#join(now)
@@ -198,7 +199,7 @@ export class Announcer {
     } finally {
       entry.busy = false
       this.#active--
-      if (!this.#stopped) this.#startDue(Date.now())
+      if (!this.#stopped) this.#startDue(performance.now())
     }
   }
 
@@ -215,25 +216,26 @@ export class Announcer {
     entry.stored = stored > 0
     entry.failures = stored > 0 ? 0 : entry.failures + 1
     const next =
-      Date.now() +
+      performance.now() +
       (stored > 0
         ? jittered(this.#times.reannounceMs)
         : backoff(entry.failures, this.#times.retryMinMs, this.#times.retryMaxMs))
     entry.announceAt = Math.min(entry.announceAt, next)
     entry.lookupAt =
-      Date.now() + (entry.mode === 'search' ? this.#times.searchMinMs : jittered(this.#times.lookupMs))
+      performance.now() + (entry.mode === 'search' ? this.#times.searchMinMs : jittered(this.#times.lookupMs))
     if (stored > 0 && !isBeacon) listener.onAnnounced?.(entry.infoHash, stored)
   }
 
   async #search(entry: Entry): Promise<void> {
     entry.searches++
     await this.#options.dht.lookup(entry.infoHash)
-    entry.lookupAt = Date.now() + backoff(entry.searches, this.#times.searchMinMs, this.#times.searchMaxMs)
+    entry.lookupAt =
+      performance.now() + backoff(entry.searches, this.#times.searchMinMs, this.#times.searchMaxMs)
   }
 
   async #lookup(entry: Entry): Promise<void> {
     if (entry.infoHash !== this.#beacon) await this.#options.dht.lookup(entry.infoHash)
-    entry.lookupAt = Date.now() + jittered(this.#times.lookupMs)
+    entry.lookupAt = performance.now() + jittered(this.#times.lookupMs)
   }
 
   async #join(now: number): Promise<void> {
