@@ -2,6 +2,7 @@
  * How a download looks: a few lines redrawn in place on a terminal, plain lines now and then elsewhere.
  * Bytes shown are verified bytes; the time left comes from their own pace and is not shown without one.
  */
+import stringWidth from 'string-width'
 import type { GetState } from '../fleet/getter.ts'
 import { formatBytes, printable } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -70,8 +71,15 @@ const bar = (share: number, columns: number): string => {
   return `[${'#'.repeat(full)}${'.'.repeat(columns - full)}]`
 }
 
+/** Cuts by what a terminal shows: a Chinese character takes two columns, a combining accent none. */
 function shorten(text: string, columns: number): string {
-  return text.length <= columns ? text : `${text.slice(0, Math.max(1, columns - 1))}…`
+  if (stringWidth(text) <= columns) return text
+  let kept = ''
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    if (stringWidth(kept + segment) > columns - 1) break
+    kept += segment
+  }
+  return `${kept}…`
 }
 
 /** Shows the states of all downloads of one command. */

@@ -1,6 +1,7 @@
 /** What a person sees of a download: never wider than the terminal, never a number nobody can know. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import stringWidth from 'string-width'
 import { formatSeconds, Pace, ProgressDisplay, renderState } from '../../src/commands/progress.ts'
 import type { GetState } from '../../src/fleet/getter.ts'
 import { formatBytes } from '../../src/log.ts'
@@ -91,6 +92,14 @@ test('no line is wider than the terminal', () => {
     for (const line of renderState({ ...STATE, stall: STALL }, 50_000_000, columns)) {
       assert.ok(line.length < columns || line.length <= 2, `${line.length} characters on ${columns} columns`)
     }
+  }
+})
+
+test('a name in a script of wide characters is cut by its columns', () => {
+  const name = '模型'.repeat(40)
+  for (const columns of [40, 80, 120]) {
+    const [line = ''] = renderState({ ...STATE, name }, 50_000_000, columns)
+    assert.ok(stringWidth(line) < columns, `${stringWidth(line)} of ${columns} columns`)
   }
 })
 
