@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts'
 import { BootstrapNode } from '../fleet/bootstrap.ts'
 import { createLog } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
-import { localAddresses } from '../swarm/address.ts'
+import { addressOf } from '../swarm/address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
@@ -42,8 +42,7 @@ async function runBootstrap(args: BootstrapArguments, context: CommandContext): 
     onNode: routingLine(log),
     onSaveFailed: (error) => log.warn(`[DHT] ${messageOf(error)}`),
   })
-  const host = bind === '0.0.0.0' ? (localAddresses()[0] ?? '127.0.0.1') : bind
-  const address = { host, port: node.port }
+  const address = { host: await addressOf(bind), port: node.port }
   if (args.json) jsonWriter(context.out)({ event: 'listening', ...{ port: node.port, nodeId: node.nodeId } })
   else context.out(`${formatPeerAddress(address)}\n`)
   log.info(`[DHT] ✓ Bootstrap node listening on UDP ${bind}:${node.port} (node id: ${node.nodeId})`)

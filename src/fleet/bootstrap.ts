@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
-import { localAddresses } from '../swarm/address.ts'
+import { addressOf } from '../swarm/address.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
@@ -156,7 +156,7 @@ async function startCompanion(
   wantedPort: number,
   { bind }: BootstrapOptions,
 ): Promise<DhtNode> {
-  const bootstrap = [{ host: reachable(bind), port: main.port }]
+  const bootstrap = [{ host: await addressOf(bind), port: main.port }]
   const start = (port: number): Promise<DhtNode> =>
     DhtNode.start({ ...nodeSettings(bind), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
   // Any free port will do where the wanted one is taken: nodes are found through each other.
@@ -168,6 +168,3 @@ async function startCompanion(
 /** The same in every run, so that others' routing tables stay right. */
 const companionId = (nodeId: string, index: number): string =>
   createHash('sha1').update(`${nodeId} companion ${index}`).digest('hex')
-
-/** An address of this machine that a socket bound to `bind` is reached at. */
-const reachable = (bind: string): string => (bind === '0.0.0.0' ? (localAddresses()[0] ?? '127.0.0.1') : bind)
