@@ -8,7 +8,7 @@ import { PUBLIC_BOOTSTRAP, STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
-import { addressTowards } from '../swarm/address.ts'
+import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import { type DownloadRequest, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
 import { DhtNode } from '../swarm/dht.ts'
@@ -57,9 +57,20 @@ export interface NetworkListener extends AnnouncerListener {
   onFailed?(error: FailedError): void
 }
 
-/** The nodes a choice of DHT starts from. */
-export function bootstrapsOf(dht: DhtChoice): readonly PeerAddress[] {
-  return dht.kind === 'public' ? PUBLIC_BOOTSTRAP : dht.bootstrap
+/**
+ * The nodes a choice of DHT starts from. A bootstrap on this machine that is named by its loopback address is
+ * asked by its outward one too: announces that come from there are of use to other machines.
+ */
+export async function bootstrapsOf(dht: DhtChoice, bind: string): Promise<readonly PeerAddress[]> {
+  if (dht.kind === 'public') return PUBLIC_BOOTSTRAP
+  if (bind !== '0.0.0.0') return dht.bootstrap
+  const outward = await addressOf(bind)
+  const known = new Map<string, PeerAddress>()
+  for (const { host, port } of dht.bootstrap) {
+    const ways = isLoopback(host) ? [outward, host] : [host]
+    for (const way of ways) known.set(`${way}:${port}`, { host: way, port })
+  }
+  return [...known.values()]
 }
 
 /** A started engine with its DHT. Made by {@link Network.start}. */
@@ -83,7 +94,7 @@ export class Network implements AsyncDisposable {
   /** Opens both ports and begins to join the DHT. Throws what {@link SwarmClient.start} and {@link DhtNode.start} throw. */
   static async start(options: NetworkOptions, listener: NetworkListener): Promise<Network> {
     const torrents = new Map<InfoHash, SwarmTorrent>()
-    const bootstrap = bootstrapsOf(options.dht)
+    const bootstrap = await bootstrapsOf(options.dht, options.bind)
     const self: { address?: PeerAddress } = {}
     const heardOf = (infoHash: InfoHash, peer: PeerAddress): void => {
       const torrent = torrents.get(infoHash)

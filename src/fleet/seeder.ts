@@ -17,7 +17,7 @@ import { WindowCache } from '../swarm/window-cache.ts'
 import type { SeedEvent } from './events.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { type HostState, loadHostState, saveHostState } from './host-state.ts'
-import { bootstrapsOf, type DhtChoice, Network } from './network.ts'
+import { type DhtChoice, Network } from './network.ts'
 import { serveFile } from './serve.ts'
 import { TorrentFiles } from './torrent-files.ts'
 
@@ -205,7 +205,7 @@ export class Seeder implements AsyncDisposable {
   #torrentFileOf(shard: ShardFile): Uint8Array {
     const { dht } = this.#options
     // A public torrent carries no bootstrap of ours: its clients have their own.
-    const nodes = dht.kind === 'private' ? bootstrapsOf(dht) : []
+    const nodes = dht.kind === 'private' ? this.#network.dht.bootstrap : []
     return composeTorrentFile({ info: buildInfo(shard).info, nodes })
   }
 

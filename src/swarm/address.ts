@@ -32,7 +32,8 @@ export async function addressTowards(target: PeerAddress): Promise<string | unde
       socket.once('error', reject)
       socket.connect(port, host, resolve)
     })
-    return socket.address().address
+    const { address } = socket.address()
+    return address === '0.0.0.0' ? undefined : address // what is said where there is no route
   } catch {
     return undefined // no such name or no route: the caller does without
   } finally {
@@ -50,6 +51,11 @@ const ANYWHERE: PeerAddress = { host: '198.51.100.1', port: 9 }
 export async function addressOf(bind: string): Promise<string> {
   if (bind !== '0.0.0.0') return bind
   return (await addressTowards(ANYWHERE)) ?? localAddresses()[0] ?? '127.0.0.1'
+}
+
+/** Is it an address that means another machine to whoever hears of it (127.0.0.0/8)? */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.startsWith('127.')
 }
 
 /** This machine's own IPv4 addresses, loopback left out. */

@@ -7,7 +7,7 @@ import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
 import { FailedError, systemCode } from '../errors.ts'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
-import { resolveAddress } from './address.ts'
+import { isLoopback, resolveAddress } from './address.ts'
 import { assertLibrary, tame } from './dht-guard.ts'
 import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
 
@@ -265,7 +265,14 @@ export class DhtNode implements AsyncDisposable {
     // Warnings are one per odd datagram; the guard counts those. Errors come from send() and pass.
     dht.on('warning', () => undefined)
     dht.on('error', () => undefined)
-    dht.on('peer', (peer: PeerAddress, infoHash: Buffer) => onPeer?.(toInfoHash(infoHash), peer))
+    dht.on(
+      'peer',
+      (peer: PeerAddress, infoHash: Buffer, from: { address?: string; host?: string } | null) => {
+        // A host that shares a machine with its bootstrap is known to that by an address of no use elsewhere.
+        if (isLoopback(peer.host) && !isLoopback(from?.address ?? from?.host ?? peer.host)) return
+        onPeer?.(toInfoHash(infoHash), peer)
+      },
+    )
     dht.on('announce', (peer: PeerAddress, infoHash: Buffer) => onAnnounce?.(toInfoHash(infoHash), peer))
     dht.on('node', (node: DhtContact) => {
       if (node.id) onNode?.(Buffer.from(node.id).toString('hex'), { host: node.host, port: node.port })
