@@ -250,7 +250,7 @@ export class Announcer {
   }
 
   /**
-   * A bootstrap that answers and does not know our beacon has restarted with an empty memory, or came late:
+   * A bootstrap that answers and does not know us has restarted with an empty memory, or came late:
    * everything is announced again at once, and then ever more rarely, as some nodes never store anything.
    */
   async #checkBootstraps(now: number): Promise<void> {
@@ -263,13 +263,23 @@ export class Announcer {
     const beacon = this.#entries.get(this.#beacon)
     if (!isForgotten || !beacon?.stored || now < this.#remindAt) return
     this.#remindAt = now + backoff(++this.#reminders, this.#times.bootstrapCheckMs, this.#times.reannounceMs)
-    beacon.announceAt = 0 // which has the others announced too
+    this.kick()
   }
 
-  /** Whether one of the bootstraps answers, and knows no peer of our beacon. */
+  /**
+   * Whether one of the bootstraps answers, and knows no peer of our beacon, or of one of our shards: a
+   * bootstrap that restarts between the announce of the shards and that of the beacon knows the beacon alone.
+   */
   async #isForgotten(): Promise<boolean> {
     const { dht } = this.#options
-    const known = await Promise.all(dht.bootstrap.map((endpoint) => dht.knowsPeers(endpoint, this.#beacon)))
+    const stored = [...this.#entries.values()].filter(
+      (entry) => entry.stored && entry.infoHash !== this.#beacon,
+    )
+    const sample = stored[Math.floor(Math.random() * stored.length)]
+    const asked = sample === undefined ? [this.#beacon] : [this.#beacon, sample.infoHash]
+    const known = await Promise.all(
+      dht.bootstrap.flatMap((address) => asked.map((infoHash) => dht.knowsPeers(address, infoHash))),
+    )
     return known.includes(false)
   }
 
