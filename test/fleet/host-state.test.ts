@@ -120,7 +120,7 @@ test('of processes that want a lock at the same moment one gets it', { timeout: 
       ),
     )
     const results = await Promise.all(
-      racers.map((racer) => racer.waitForEvent(() => true, { timeoutMs: 10_000 })),
+      racers.map((racer) => racer.waitForEvent(() => true, { timeoutMs: 30_000 })),
     )
     await Promise.all(racers.map((racer) => racer.stop()))
     const outcomes = results.map(({ event }) => event).sort()

@@ -49,7 +49,7 @@ export class RawNode {
     await this.send(bencode.encode({ t, y: 'q', q, a: { id: idOf(7), ...args }, ...extra }), port)
     const mark = `1:t4:${t.toString()}`
     const { bytes } = await until(() => this.heard.find(({ bytes }) => bytes.includes(mark)), {
-      timeoutMs: 3_000,
+      timeoutMs: 30_000,
       what: `reply to ${q}`,
       everyMs: 2,
     })

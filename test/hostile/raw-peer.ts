@@ -138,7 +138,7 @@ export async function connectTo(t: TestContext, port: number, host = '127.0.0.1'
 export async function meet(t: TestContext, port: number, options: HandshakeOptions): Promise<RawPeer> {
   const peer = await connectTo(t, port)
   peer.write(handshake(options))
-  await until(() => peer.handshaken || peer.closed, { timeoutMs: 5_000, what: 'handshake' })
+  await until(() => peer.handshaken || peer.closed, { timeoutMs: 30_000, what: 'handshake' })
   if (!peer.handshaken) throw new Error('the connection was cut before the handshake')
   return peer
 }

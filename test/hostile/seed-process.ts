@@ -39,7 +39,7 @@ export async function seedProcess(t: TestContext): Promise<SeedProcess> {
   void host.exited.then(() => {
     ended = true
   })
-  const { port } = await host.waitForEvent('listening', { timeoutMs: 10_000 })
+  const { port } = await host.waitForEvent('listening', { timeoutMs: 30_000 })
   const { torrentFile } = await host.waitForEvent('seeding', { timeoutMs: 20_000 })
   const metainfo = metainfoFromInfo(parseMetainfo(await readFile(torrentFile)).info)
   return {

@@ -93,7 +93,7 @@ for (const [what, make] of TWISTED_METADATA) {
     const client = await startClient(t)
     const download = await fetchContent(t, client, content, { from: [peer] })
     await until(() => peer.met.some((met) => met.handshaken && met.closed), {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       what: 'the liar is left',
     })
     assert.equal(download.metadata(), false)
@@ -113,7 +113,7 @@ test('metadata taken back while it is being asked for', async (t) => {
     send(incoming, met)
   })
   const download = await fetchContent(t, await startClient(t), content, { from: [peer] })
-  await until(() => peer.met.some((met) => met.handshaken && met.closed), { timeoutMs: 10_000 })
+  await until(() => peer.met.some((met) => met.handshaken && met.closed), { timeoutMs: 30_000 })
   download.torrent.dial(await honestSeed(t, content))
   assert.ok((await download.done()).equals(content.bytes))
 })
@@ -124,7 +124,7 @@ test('an allowed-fast piece past the end, said before there is metadata', async 
   const opening = [hello(info.length), message(ID.haveAll), message(ID.allowedFast, uint32(99_999))]
   const peer = await liar(t, content, opening, sendMetadata(info))
   const download = await fetchContent(t, await startClient(t), content, { from: [peer] })
-  await until(() => download.metadata(), { timeoutMs: 10_000, what: 'metadata from the liar' })
+  await until(() => download.metadata(), { timeoutMs: 30_000, what: 'metadata from the liar' })
   download.torrent.dial(await honestSeed(t, content))
   assert.ok((await download.done()).equals(content.bytes))
 })
@@ -164,7 +164,7 @@ test('a peer that lets us ask and sends nothing', { timeout: 60_000 }, async (t)
   const peer = await liar(t, content, OFFER)
   const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
   await until(() => peer.met.some(({ messages }) => messages.some(({ id }) => id === ID.request)), {
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
   })
   download.torrent.dial(await honestSeed(t, content))
   assert.ok((await download.done(40_000)).equals(content.bytes))
@@ -179,7 +179,7 @@ test('a peer that claims every piece and refuses each', { timeout: 60_000 }, asy
     met.write(message(ID.reject, body))
   })
   const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
-  await until(() => refused > 20, { timeoutMs: 10_000, what: 'requests are refused' })
+  await until(() => refused > 20, { timeoutMs: 30_000, what: 'requests are refused' })
   download.torrent.dial(await honestSeed(t, content))
   assert.ok((await download.done(30_000)).equals(content.bytes))
   t.diagnostic(`${refused} requests were refused`)

@@ -36,7 +36,7 @@ test('shards that are there at start, in sub-folders too; what is not one is tol
   assert.match(await kit.heard('rejected', 'page.gguf'), /^html-page: /)
   assert.match(await kit.heard('rejected', 'x.part.gguf'), /^unfinished: /)
   assert.match(await kit.heard('rejected', 'cut.gguf'), /^incomplete: .*300,000/)
-  await until(() => kit.scanned.length, { timeoutMs: 5000 })
+  await until(() => kit.scanned.length, { timeoutMs: 30_000 })
   assert.equal(kit.scanned[0]?.files, 7)
   assert.deepEqual(kit.of('folder.gguf'), [])
   assert.equal(kit.library.entries().length, 7)
@@ -54,7 +54,7 @@ test('an old incomplete file is rejected at once; a library with nothing in it i
   await file.truncate(BYTES - 1)
   await file.close()
   await until(async () => Date.now() - (await mtime(join(root, 'a.gguf'))) > TIMES.giveUpMs, {
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
   })
   const kit = await start()
   await kit.heard('rejected', 'a.gguf')

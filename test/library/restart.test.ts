@@ -65,7 +65,7 @@ test('changed, touched, replaced, cut or removed while stopped: seen, and only t
   assert.equal(second.hashes(), 1)
   assert.equal(hashOf(second, 'a.gguf'), hashOf(before, 'a.gguf'))
   await until(async () => (await recordFiles(world)).length === 2, {
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
     what: 'the record of b removed',
   })
   await second.library.stop()

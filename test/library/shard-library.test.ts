@@ -94,7 +94,7 @@ test('the root: missing, a file, removed and made again while it is watched', as
   // Moved away and back, as a disk that is unmounted for a while: the same files need no hashing.
   await rename(root, `${stateDir}.away`)
   await kit.heard('gone', 'a.gguf')
-  await until(() => kit.warnings.length, { timeoutMs: 5000 })
+  await until(() => kit.warnings.length, { timeoutMs: 30_000 })
   await rename(`${stateDir}.away`, root)
   await kit.heard('shard', 'a.gguf', 2)
   assert.equal(kit.hashes(), 1)

@@ -33,7 +33,7 @@ test('reports shards and what stands beside them, under the name of the shard, a
     await writeFile(join(root, name), 'x')
   }
   const expected = ['a.gguf', 'c.gguf', 'last.gguf', 'sub/b.GGUF'].map((name) => join(root, name))
-  await until(() => dirty.size >= expected.length, { timeoutMs: 5000 })
+  await until(() => dirty.size >= expected.length, { timeoutMs: 30_000 })
   assert.deepEqual([...dirty].sort(), expected)
 })
 

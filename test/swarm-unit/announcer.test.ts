@@ -72,7 +72,7 @@ test('an announce is told once a node has stored it, and never the beacon', asyn
   const { announcer, announced, registering, dht } = await schedule(t, [at(bootstrap.port)])
   announcer.add(SHARD, 'seed')
   announcer.add(OTHER, 'seed')
-  await until(() => announced.length === 2, { timeoutMs: 5_000 })
+  await until(() => announced.length === 2, { timeoutMs: 30_000 })
   assert.deepEqual([...announced].sort(), [SHARD, OTHER])
   assert.equal(registering[0], 2)
   assert.equal(await dht.knowsPeers(at(bootstrap.port), SHARD), true)
@@ -85,10 +85,10 @@ test('a bootstrap that comes late is used at once, whatever the backoff', { time
     times: { retryMinMs: 60_000, retryMaxMs: 60_000 },
   })
   announcer.add(SHARD, 'seed')
-  await until(() => isolated.length > 0, { timeoutMs: 5_000, what: 'nobody answers' })
+  await until(() => isolated.length > 0, { timeoutMs: 30_000, what: 'nobody answers' })
   assert.deepEqual(announced, [])
   await dhtNode(t, { port })
-  await until(() => announced.length > 0, { timeoutMs: 5_000, what: 'announced' })
+  await until(() => announced.length > 0, { timeoutMs: 30_000, what: 'announced' })
   assert.deepEqual(isolated, [true, false])
 })
 
@@ -125,11 +125,11 @@ test('a bootstrap that lost its memory in a restart is told everything again', {
   const { port, nodeId } = first
   const { announcer, announced, dht } = await schedule(t, [at(port)])
   announcer.add(SHARD, 'seed')
-  await until(() => announced.length > 0, { timeoutMs: 5_000 })
+  await until(() => announced.length > 0, { timeoutMs: 30_000 })
   await first.stop()
   await dhtNode(t, { port, nodeId })
   await until(async () => await dht.knowsPeers(at(port), SHARD), {
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
     what: 'the shard is known again',
   })
 })
@@ -140,7 +140,7 @@ test('a download searches until it is told that it has enough', { timeout: 30_00
   announcer.add(SHARD, 'search')
   bootstrap.storeSelf(SHARD, { host: '10.1.2.3', port: 7000 })
   await until(() => found.some(({ host }) => host === '10.1.2.3'), {
-    timeoutMs: 5_000,
+    timeoutMs: 30_000,
     what: 'the peer is found',
   })
 })
@@ -151,12 +151,12 @@ test('what was removed is not announced any more, and stop ends everything', asy
     times: { reannounceMs: 50 },
   })
   announcer.add(SHARD, 'seed')
-  await until(() => announced.length >= 3, { timeoutMs: 5_000, what: 'announced again and again' })
+  await until(() => announced.length >= 3, { timeoutMs: 30_000, what: 'announced again and again' })
   announcer.remove(SHARD)
   announcer.add(OTHER, 'seed')
-  await until(() => announced.at(-1) === OTHER, { timeoutMs: 5_000 })
+  await until(() => announced.at(-1) === OTHER, { timeoutMs: 30_000 })
   const last = announced.lastIndexOf(SHARD)
-  await until(() => announced.filter((infoHash) => infoHash === OTHER).length >= 3, { timeoutMs: 5_000 })
+  await until(() => announced.filter((infoHash) => infoHash === OTHER).length >= 3, { timeoutMs: 30_000 })
   assert.ok(announced.slice(last + 1).every((infoHash) => infoHash === OTHER))
   announcer.stop()
   await dht.stop()
@@ -166,6 +166,6 @@ test('our own node knows us too, where our address is known', async (t) => {
   const bootstrap = await dhtNode(t)
   const { announcer, announced, dht } = await schedule(t, [at(bootstrap.port)], { selfHost: '127.0.0.1' })
   announcer.add(SHARD, 'seed')
-  await until(() => announced.length > 0, { timeoutMs: 5_000 })
+  await until(() => announced.length > 0, { timeoutMs: 30_000 })
   assert.equal(await bootstrap.knowsPeers(at(dht.port), SHARD), true)
 })

@@ -185,7 +185,7 @@ test('a descriptor nobody used for 20 s is closed, and opened again when needed'
   assert.equal(await isOpen(), true)
   t.mock.timers.tick(1_000)
   t.mock.timers.reset()
-  await until(async () => !(await isOpen()), { timeoutMs: 3_000, what: 'the descriptor is closed' })
+  await until(async () => !(await isOpen()), { timeoutMs: 30_000, what: 'the descriptor is closed' })
   assert.ok((await read(1, 0, 100)).equals(content.bytes.subarray(PIECE, PIECE + 100)))
 })
 
@@ -254,7 +254,7 @@ async function downloading(
 test('a piece counts as synced only after a flush that came after it', async (t) => {
   const { put, notes, steps, close, path } = await downloading(t)
   assert.equal(await put(0, Buffer.alloc(1_000, 1)), null)
-  await until(() => notes.length > 0, { timeoutMs: 3_000, what: 'the first note' })
+  await until(() => notes.length > 0, { timeoutMs: 30_000, what: 'the first note' })
   assert.ok(hasPiece(notes[0]!.written, 0))
   assert.ok(!hasPiece(notes[0]!.synced, 0), 'written, but not flushed yet')
   await put(2, Buffer.alloc(500, 3))

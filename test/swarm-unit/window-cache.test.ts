@@ -45,13 +45,13 @@ test('four reads at once, in the order they came, and a failed one frees its pla
     })
     return { read, end: index % 2 === 0 ? () => resolve(index) : () => reject(new Error(`no ${index}`)) }
   })
-  await until(() => started.length === 4, { timeoutMs: 1_000 })
+  await until(() => started.length === 4, { timeoutMs: 30_000 })
   for (const [index, { read, end }] of running.entries()) {
     const ended = read.catch((error: Error) => error.message)
     end()
     assert.equal(await ended, index % 2 === 0 ? index : `no ${index}`)
     const expected = Math.min(10, index + 5)
-    await until(() => started.length === expected, { timeoutMs: 1_000 })
+    await until(() => started.length === expected, { timeoutMs: 30_000 })
   }
   assert.deepEqual(started, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   assert.equal(await cache.read(async () => 'free again'), 'free again')
