@@ -1,5 +1,6 @@
 /** The announce schedule against real DHT nodes on loopback, in a hurry. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
@@ -128,6 +129,25 @@ test('a bootstrap that lost its memory in a restart is told everything again', {
   await until(() => announced.length > 0, { timeoutMs: 30_000 })
   await first.stop()
   await dhtNode(t, { port, nodeId })
+  await until(async () => await dht.knowsPeers(at(port), SHARD), {
+    timeoutMs: 30_000,
+    what: 'the shard is known again',
+  })
+})
+
+test('a bootstrap that restarted between the announce of a shard and that of the beacon is no exception', {
+  timeout: 60_000,
+}, async (t) => {
+  const first = await dhtNode(t)
+  const { port, nodeId } = first
+  const identity = 'restarted in between'
+  const { announcer, announced, dht } = await schedule(t, [at(port)], { identity })
+  announcer.add(SHARD, 'seed')
+  await until(() => announced.length > 0, { timeoutMs: 30_000 })
+  await first.stop()
+  const second = await dhtNode(t, { port, nodeId })
+  const beacon = createHash('sha1').update(`gguf-swarm beacon ${identity}`).digest('hex')
+  second.storeSelf(parseInfoHash(beacon), at(6881))
   await until(async () => await dht.knowsPeers(at(port), SHARD), {
     timeoutMs: 30_000,
     what: 'the shard is known again',
