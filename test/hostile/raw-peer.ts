@@ -50,6 +50,13 @@ export function handshake({ infoHash, peerId, reserved = RESERVED }: HandshakeOp
   ])
 }
 
+/**
+ * Whether a connection opens in plaintext. All of the name counts: an encrypted opening (MSE) is random bytes, and
+ * one in 256 begins like a handshake.
+ */
+export const isPlaintext = (first: Buffer): boolean =>
+  first.subarray(0, PROTOCOL.length).toString('latin1') === PROTOCOL
+
 export const uint32 = (...numbers: readonly number[]): Buffer => {
   const bytes = Buffer.alloc(4 * numbers.length)
   for (const [at, number] of numbers.entries()) bytes.writeUInt32BE(number >>> 0, 4 * at)

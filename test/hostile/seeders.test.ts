@@ -4,7 +4,17 @@ import { type TestContext, test } from 'node:test'
 import bencode from 'bencode'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { until } from '../helpers/until.ts'
-import { extended, handshake, ID, listen, type Message, message, RawPeer, uint32 } from './raw-peer.ts'
+import {
+  extended,
+  handshake,
+  ID,
+  isPlaintext,
+  listen,
+  type Message,
+  message,
+  RawPeer,
+  uint32,
+} from './raw-peer.ts'
 import { type Content, fetchContent, makeContent, seedContent, startClient } from './swarm-kit.ts'
 
 const METADATA = 1
@@ -29,7 +39,7 @@ async function liar(
       met.push(peer)
       socket.once('data', (first) => {
         // Plaintext only: the first attempt, which is encrypted (MSE), is turned away.
-        if (first[0] === 19) peer.write(handshake({ infoHash }), ...opening)
+        if (isPlaintext(first)) peer.write(handshake({ infoHash }), ...opening)
         else socket.destroy()
       })
     },
