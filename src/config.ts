@@ -11,6 +11,12 @@ export const DEFAULTS = {
   torrentsDir: 'models_cache/torrents',
   stateDir: 'models_cache/state',
   bootstrapStateDir: 'models_cache/bootstrap',
+  /** The fleet's key, used where it stands when nothing else is said. */
+  fleetKey: 'models_cache/fleet.key',
+  /** The open fleet of those that name none. */
+  fleet: 'default',
+  /** A shard with one copy is one broken disk away from being lost. */
+  replicas: 2,
   /** Where a fleet's own bootstrap is looked for when none is named. */
   bootstrap: { host: '127.0.0.1', port: 51820 },
   /** All interfaces: a host is there to be reached. */

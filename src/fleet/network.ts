@@ -10,6 +10,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
+import type { CatalogueWire, CatalogueWireListener } from '../swarm/catalogue-wire.ts'
 import { type DownloadRequest, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { ServedFile } from '../swarm/in-place-store.ts'
@@ -166,6 +167,11 @@ export class Network implements AsyncDisposable {
   /** Starts a download, and the search for peers that have it. */
   download(request: DownloadRequest): SwarmTorrent {
     return this.#add(this.client.download(request), 'search')
+  }
+
+  /** Meets the others that announce `infoHash` to speak about what each has. */
+  gather(infoHash: InfoHash, open: (wire: CatalogueWire) => CatalogueWireListener): SwarmTorrent {
+    return this.#add(this.client.gather(infoHash, open), 'search')
   }
 
   /** Ends a torrent: no new connections, the open ones closed, no announces. */

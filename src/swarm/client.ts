@@ -7,8 +7,10 @@ import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf, systemCode } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { type CatalogueWire, type CatalogueWireListener, speakCatalogue } from './catalogue-wire.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { InPlaceStore, type ServedFile } from './in-place-store.ts'
+import { NoStore } from './no-store.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
@@ -166,6 +168,26 @@ export class SwarmClient implements AsyncDisposable {
       if (!torrent.done) selectPieces(torrent)
     })
     return this.#manage(torrent, infoHash, request)
+  }
+
+  /**
+   * Joins a swarm that has nothing to share: its peers meet to speak `gs_catalogue`. Metadata that somebody may
+   * offer for its infohash is refused.
+   */
+  gather(infoHash: InfoHash, open: (wire: CatalogueWire) => CatalogueWireListener): SwarmTorrent {
+    const torrent = this.#client.add(`magnet:?xt=urn:btih:${infoHash}`, {
+      announce: [],
+      store: NoStore,
+      storeOpts: {},
+      storeCacheSlots: 0,
+      uploads: 0,
+      deselect: true,
+    })
+    torrent.on('wire', (wire) => speakCatalogue(wire, open))
+    const onMetadata = (): never => {
+      throw new FailedError('no-content', 'a rendezvous has no content')
+    }
+    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata })
   }
 
   /** Closes every connection and the port; idempotent, and bounded in time. */

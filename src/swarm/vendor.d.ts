@@ -80,7 +80,13 @@ declare module 'bittorrent-protocol' {
     fast?: boolean
   }
 
+  /** What `use` takes: made for one wire, its name on the prototype. */
+  export interface WireExtension {
+    onMessage?(payload: Uint8Array): void
+  }
+
   export default class Wire extends EventEmitter {
+    constructor(type?: string)
     readonly type: string
     readonly destroyed: boolean
     readonly peerId: string
@@ -99,8 +105,21 @@ declare module 'bittorrent-protocol' {
     downloaded: number
     downloadSpeed(): number
     uploadSpeed(): number
+    readonly peerExtendedMapping: Readonly<Record<string, number>>
     unchoke(): void
+    interested(): void
+    /** Fails after `setTimeout`, when it is rejected (BEP 6), choked, or the wire closes. */
+    request(
+      index: number,
+      offset: number,
+      length: number,
+      callback: (error: Error | null, block: Uint8Array | null) => void,
+    ): void
+    setTimeout(ms: number, unref?: boolean): void
+    use(extension: { new (wire: Wire): WireExtension; readonly prototype: object }): void
+    write(data: Uint8Array): boolean
     port(port: number): void
+    use(extension: new (wire: Wire) => unknown): void
     destroy(): void
     handshake(infoHash: string, peerId: string, extensions?: ProtocolExtensions): void
     _parse(size: number, parser: () => void): void
