@@ -71,6 +71,12 @@ export function installWireGuard(): void {
   announceDht(prototype)
 }
 
+/** A wire that is no torrent's, for whoever speaks the protocol without the engine; guarded like all others. */
+export function outgoingWire(): Wire {
+  installWireGuard()
+  return new Wire('tcpOutgoing')
+}
+
 /** Drops a wire at once and counts why: nothing it sent is parsed any more. */
 function refuse(wire: Wire, why: keyof typeof counters): void {
   counters[why]++
