@@ -7,6 +7,7 @@ import { bootstrapCommand } from './commands/bootstrap.ts'
 import { type CommandContext, jsonWriter } from './commands/context.ts'
 import { commandModule } from './commands/define.ts'
 import { getCommand } from './commands/get.ts'
+import { keyCommand } from './commands/key.ts'
 import { magnetCommand } from './commands/magnet.ts'
 import { seedCommand } from './commands/seed.ts'
 import { upCommand } from './commands/up.ts'
@@ -63,6 +64,7 @@ function program(): ReturnType<typeof yargs> {
     .command(commandModule(getCommand, context))
     .command(commandModule(bootstrapCommand, context))
     .command(commandModule(magnetCommand, context))
+    .command(commandModule(keyCommand, context))
     .command(commandModule(upCommand, context))
     .demandCommand(1, 'give a command, such as: gguf-swarm seed')
     .strict()

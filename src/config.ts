@@ -5,6 +5,9 @@
 import { UsageError } from './errors.ts'
 import { type PeerAddress, parsePeerAddress } from './metainfo/peer-address.ts'
 
+/** The version of this program, as package.json says it; held by a test. */
+export const VERSION = '0.1.0'
+
 /** Defaults of all commands. Folders are relative to the current one. */
 export const DEFAULTS = {
   shardsDir: 'models_cache/shards',

@@ -1,7 +1,10 @@
 /** Options that several commands share, and how they become complete settings. */
-import { DEFAULTS, parseAddressOption } from '../config.ts'
+import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
 import { UsageError } from '../errors.ts'
-import type { DhtChoice } from '../fleet/network.ts'
+import type { CoordinatorOptions } from '../fleet/coordinator.ts'
+import { chooseFleet } from '../fleet/fleet-key.ts'
+import { requireFleet } from '../fleet/fleet-member.ts'
+import type { DhtChoice, PortChoice } from '../fleet/network.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 
 /** Where to listen. */
@@ -24,6 +27,33 @@ export const DHT_OPTIONS = {
   public: { type: 'boolean', default: false, describe: 'join the public (mainline) DHT instead' },
 } as const
 
+/** Which fleet. */
+export const FLEET_OPTIONS = {
+  fleet: {
+    type: 'string',
+    requiresArg: true,
+    describe: `name of an open fleet [default: ${DEFAULTS.fleet}, in a private DHT]`,
+  },
+  'fleet-key': {
+    type: 'string',
+    requiresArg: true,
+    describe: `key file of a keyed fleet [default: ${DEFAULTS.fleetKey} where there is one]`,
+  },
+} as const
+
+/** What a process that only looks at a fleet takes. */
+export const COORDINATOR_OPTIONS = {
+  ...LISTEN_OPTIONS,
+  ...DHT_OPTIONS,
+  ...FLEET_OPTIONS,
+  replicas: {
+    type: 'number',
+    default: DEFAULTS.replicas,
+    requiresArg: true,
+    describe: 'whole copies every shard should have; fewer raise an alarm',
+  },
+} as const
+
 /** Events for programs. */
 export const JSON_OPTION = {
   json: { type: 'boolean', default: false, describe: 'print newline-delimited JSON events on stdout' },
@@ -43,4 +73,42 @@ export function dhtChoice(bootstrap: readonly string[] | undefined, isPublic: bo
     'both-dhts',
     '--bootstrap joins a private DHT and --public the public one; give one of them',
   )
+}
+
+/** The values of {@link COORDINATOR_OPTIONS}. */
+export interface CoordinatorArguments {
+  readonly bind: string
+  readonly port?: number | undefined
+  readonly dhtPort?: number | undefined
+  readonly bootstrap?: readonly string[] | undefined
+  readonly public: boolean
+  readonly fleet?: string | undefined
+  readonly fleetKey?: string | undefined
+  readonly replicas?: number
+}
+
+/**
+ * Complete settings of a coordinator.
+ * @throws {UsageError} for values that cannot be; {@link FailedError} `no-fleet`
+ */
+export async function coordinatorOptions(args: CoordinatorArguments): Promise<CoordinatorOptions> {
+  const { bind, fleet, fleetKey, replicas = DEFAULTS.replicas } = args
+  const dht = dhtChoice(args.bootstrap, args.public)
+  if (!Number.isInteger(replicas) || replicas < 1) {
+    throw new UsageError('bad-replicas', '--replicas: give a number of copies from 1 up')
+  }
+  return {
+    bind,
+    port: portChoice(args.port, '--port'),
+    dhtPort: portChoice(args.dhtPort, '--dht-port'),
+    dht,
+    key: requireFleet(await chooseFleet({ fleet, fleetKey, dht })),
+    wantedReplicas: replicas,
+    watchesSwarms: true,
+  }
+}
+
+/** A port that was asked for, or any free one. */
+export function portChoice(port: number | undefined, option: string): PortChoice {
+  return { port: port === undefined ? 0 : parsePortOption(port, option), required: port !== undefined }
 }

@@ -1,21 +1,31 @@
 /** `gguf-swarm seed [dir]`: flags to a host, its events to JSON or to the log lines of the report. */
+import { hostname } from 'node:os'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
 import { type SwarmError, UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
+import { chooseFleet, fleetLabel } from '../fleet/fleet-key.ts'
 import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
 import { createLog, formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
+/** Fits a column of a table, and the longest host name of RFC 1035 without its domain. */
+const MAX_HOST_NAME_BYTES = 64
 
 const OPTIONS = {
   ...LISTEN_OPTIONS,
   ...DHT_OPTIONS,
+  ...FLEET_OPTIONS,
+  name: {
+    type: 'string',
+    requiresArg: true,
+    describe: "what this host is called in its fleet [default: this machine's name]",
+  },
   'state-dir': {
     type: 'string',
     default: DEFAULTS.stateDir,
@@ -54,23 +64,27 @@ const builder = (yargs: Argv) =>
 type SeedArguments = ArgumentsOf<typeof builder>
 
 async function runSeed(args: SeedArguments, context: CommandContext): Promise<void> {
-  const options = seederOptions(args)
+  const options = await seederOptions(args)
   const log = createLog(context.err)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const listener = args.json ? jsonListener(context, log) : logListener(context, log)
   const told: SeederListener = {
     ...listener,
     onIsolated: (isolated) => tellIsolated(isolated, options, log),
+    onFleetHost: fleetLine(log),
     onFailed: fail,
   }
+  if (options.fleet !== null) log.info(`[FLEET] Member of the ${fleetLabel(options.fleet)}`)
   await using _seeder = await Seeder.start(options, told, log)
   await untilStopped(context.signal, failed)
 }
 
-function seederOptions(args: SeedArguments): SeederOptions {
+async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
   if (!Number.isInteger(args.maxConns) || args.maxConns < 1) {
     throw new UsageError('bad-max-conns', '--max-conns: give a number of connections from 1 up')
   }
+  const dht = dhtChoice(args.bootstrap, args.public)
+  const { fleet, fleetKey } = args
   return {
     folder: args.dir,
     stateDir: args.stateDir,
@@ -78,11 +92,18 @@ function seederOptions(args: SeedArguments): SeederOptions {
     bind: args.bind,
     port: args.port === undefined ? null : parsePortOption(args.port, '--port'),
     dhtPort: args.dhtPort === undefined ? null : parsePortOption(args.dhtPort, '--dht-port'),
-    dht: dhtChoice(args.bootstrap, args.public),
+    dht,
     advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
     uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
     maxConns: args.maxConns,
+    fleet: await chooseFleet({ fleet, fleetKey, dht }),
+    name: hostName(args.name),
   }
+}
+
+function hostName(name: string = hostname()): string {
+  if (name.trim() !== '' && Buffer.byteLength(name) <= MAX_HOST_NAME_BYTES) return name
+  throw new UsageError('bad-name', `--name: give a name of 1 to ${MAX_HOST_NAME_BYTES} bytes`)
 }
 
 function tellIsolated(isolated: boolean, { dht }: SeederOptions, log: Log): void {
@@ -173,7 +194,15 @@ function logListener(context: CommandContext, log: Log): EventListener {
   }
 }
 
-/** True when the registration is news. */
+/** Hosts that come and go. */
+function fleetLine(log: Log): NonNullable<SeederListener['onFleetHost']> {
+  return ({ info: { name }, address }, change) => {
+    if (change === 'online') log.info(`[FLEET] ✓ Met host ${name} (${address})`)
+    if (change === 'left') log.info(`[FLEET] Host ${name} left`)
+    if (change === 'lost') log.warn(`[FLEET] ✗ Host ${name} (${address}) is lost`)
+  }
+}
+
 /** A table fills with many nodes at once, the public one with hundreds: one line says it for all of them. */
 export function routingLine(log: Log): (nodeId: string) => void {
   let saidAt = Number.NEGATIVE_INFINITY
@@ -184,6 +213,7 @@ export function routingLine(log: Log): (nodeId: string) => void {
   }
 }
 
+/** True when the registration is news. */
 function tellRegistered(
   infoHash: string,
   names: ReadonlyMap<string, string>,

@@ -7,7 +7,7 @@ import { isIPv4 } from 'node:net'
 import { PUBLIC_BOOTSTRAP, STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import type { CatalogueWire, CatalogueWireListener } from '../swarm/catalogue-wire.ts'
@@ -74,30 +74,38 @@ export async function bootstrapsOf(dht: DhtChoice, bind: string): Promise<readon
   return [...known.values()]
 }
 
+/** Who waits for the peers of an infohash. */
+type Finding = Map<InfoHash, Set<(peer: PeerAddress) => void>>
+
 /** A started engine with its DHT. Made by {@link Network.start}. */
 export class Network implements AsyncDisposable {
   readonly client: SwarmClient
   readonly dht: DhtNode
   readonly #announcer: Announcer
   readonly #torrents: Map<InfoHash, SwarmTorrent>
+  readonly #finding: Finding
   #stopping: Promise<void> | undefined
 
   private constructor(
     parts: { client: SwarmClient; dht: DhtNode; announcer: Announcer },
     torrents: Map<InfoHash, SwarmTorrent>,
+    finding: Finding,
   ) {
     this.client = parts.client
     this.dht = parts.dht
     this.#announcer = parts.announcer
     this.#torrents = torrents
+    this.#finding = finding
   }
 
   /** Opens both ports and begins to join the DHT. Throws what {@link SwarmClient.start} and {@link DhtNode.start} throw. */
   static async start(options: NetworkOptions, listener: NetworkListener): Promise<Network> {
     const torrents = new Map<InfoHash, SwarmTorrent>()
+    const finding: Finding = new Map()
     const bootstrap = await bootstrapsOf(options.dht, options.bind)
     const self: { address?: PeerAddress } = {}
     const heardOf = (infoHash: InfoHash, peer: PeerAddress): void => {
+      for (const hear of finding.get(infoHash) ?? []) hear(peer)
       const torrent = torrents.get(infoHash)
       const isSelf = peer.host === self.address?.host && peer.port === self.address.port
       if (torrent === undefined || isSelf) return
@@ -142,7 +150,7 @@ export class Network implements AsyncDisposable {
         listener,
       })
       for (const node of options.savedNodes) dht.addNode(node)
-      return new Network({ client, dht, announcer }, torrents)
+      return new Network({ client, dht, announcer }, torrents, finding)
     } catch (error) {
       await dht.stop()
       throw error
@@ -172,6 +180,21 @@ export class Network implements AsyncDisposable {
   /** Meets the others that announce `infoHash` to speak about what each has. */
   gather(infoHash: InfoHash, open: (wire: CatalogueWire) => CatalogueWireListener): SwarmTorrent {
     return this.#add(this.client.gather(infoHash, open), 'search')
+  }
+
+  /** The peers of an infohash that one lookup in the DHT names. */
+  async findPeers(infoHash: InfoHash): Promise<readonly PeerAddress[]> {
+    const found = new Map<string, PeerAddress>()
+    const hear = (peer: PeerAddress): void => void found.set(formatPeerAddress(peer), peer)
+    const listeners = this.#finding.get(infoHash) ?? new Set()
+    this.#finding.set(infoHash, listeners.add(hear))
+    try {
+      await this.dht.lookup(infoHash)
+    } finally {
+      listeners.delete(hear)
+      if (listeners.size === 0) this.#finding.delete(infoHash)
+    }
+    return [...found.values()]
   }
 
   /** Ends a torrent: no new connections, the open ones closed, no announces. */

@@ -11,20 +11,20 @@ import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
 import { buildInfo, composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import { magnetFor } from '../metainfo/magnet.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
 import type { SeedEvent } from './events.ts'
+import type { FleetKey } from './fleet-key.ts'
+import type { MemberListener } from './fleet-member.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
+import { HostMember } from './host-member.ts'
 import { type HostState, loadHostState, saveHostState } from './host-state.ts'
 import { type DhtChoice, Network } from './network.ts'
 import { serveFile } from './serve.ts'
-import { TorrentFiles } from './torrent-files.ts'
+import { ShardNews } from './shard-news.ts'
 
 /** The routing table changes slowly; losing a minute of it in a crash costs nothing. */
 const SAVE_STATE_MS = 60_000
-/** Enough to keep a disk busy; a restart with a thousand shards looks at a thousand `.torrent` files. */
-const PARALLEL_WRITES = 8
 
 /** Complete settings of a host; null ports mean "as last time, else a free one". */
 export interface SeederOptions {
@@ -38,6 +38,10 @@ export interface SeederOptions {
   readonly advertise: readonly PeerAddress[]
   readonly uploadLimit: number | null
   readonly maxConns: number
+  /** The fleet it belongs to; null for none. */
+  readonly fleet: FleetKey | null
+  /** What it is called in its fleet. */
+  readonly name: string
 }
 
 /** What the owner of a host hears besides its events. */
@@ -51,6 +55,8 @@ export interface SeederListener {
   readonly onIsolated?: (isolated: boolean) => void
   /** Everything found at start is decided. */
   readonly onScanned?: (summary: ScanSummary) => void
+  /** Another host of the fleet was met, or is no longer there. */
+  readonly onFleetHost?: MemberListener['onHost']
   /** The host cannot go on. */
   readonly onFailed: (error: SwarmError) => void
 }
@@ -65,13 +71,11 @@ export class Seeder implements AsyncDisposable {
   readonly #pool = new HashPool()
   readonly #cache = new WindowCache()
   readonly #library: ShardLibrary
-  readonly #torrentFiles: TorrentFiles
+  readonly #fleet: HostMember | null
+  readonly #news: ShardNews
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
   readonly #saveTimer: NodeJS.Timeout
-  /** The `.torrent` files being written, some at a time; `seeding` is told when its file is there. */
-  readonly #telling: Promise<void>[] = Array.from({ length: PARALLEL_WRITES }, () => Promise.resolve())
-  #told = 0
   #stopping: Promise<void> | undefined
 
   private constructor(
@@ -84,7 +88,16 @@ export class Seeder implements AsyncDisposable {
     this.#network = parts.network
     this.#state = parts.state
     this.#lock = parts.lock
-    this.#torrentFiles = new TorrentFiles(options.torrentsDir)
+    this.#news = new ShardNews({
+      torrentsDir: options.torrentsDir,
+      advertise: options.advertise,
+      torrentFileOf: (shard) => this.#torrentFileOf(shard),
+      isServed: (infoHash, shard) => {
+        const served = this.#shards.get(infoHash)
+        return served !== undefined && (shard === undefined || served.includes(shard))
+      },
+      onEvent: listener.onEvent,
+    })
     const file = (path: string, length: number): void =>
       listener.onEvent({ event: 'hashing', file: path, length })
     this.#library = new ShardLibrary(
@@ -95,10 +108,11 @@ export class Seeder implements AsyncDisposable {
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
         onWaiting: (file, reason) => listener.onEvent({ event: 'waiting', file, reason }),
-        onScanned: (summary) => void this.#allTold().then(() => listener.onScanned?.(summary)),
+        onScanned: (summary) => void this.#news.allTold().then(() => listener.onScanned?.(summary)),
       },
     )
     this.#saveTimer = setInterval(() => this.#saveInBackground(), SAVE_STATE_MS)
+    this.#fleet = options.fleet === null ? null : this.#join(options.fleet)
   }
 
   /**
@@ -134,7 +148,7 @@ export class Seeder implements AsyncDisposable {
           onNode: (nodeId) => listener.onRouting?.(nodeId),
           onRegistering: (count) => listener.onRegistering?.(count),
           onAnnounced: (infoHash, nodes) => {
-            if (seeder !== undefined) seeder.#tellAnnounced(infoHash, nodes)
+            if (seeder !== undefined) seeder.#news.announced(infoHash, nodes)
           },
           onIsolated: (isolated) => listener.onIsolated?.(isolated),
           onFailed: listener.onFailed,
@@ -162,8 +176,9 @@ export class Seeder implements AsyncDisposable {
       clearInterval(this.#saveTimer)
       await this.#library.stop()
       await this.#pool.stop()
-      await this.#allTold()
+      await this.#news.allTold()
       await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
+      await this.#fleet?.stop()
       await this.#network.stop()
       await this.#lock.release()
     })()
@@ -182,16 +197,30 @@ export class Seeder implements AsyncDisposable {
     await this.#library.start()
   }
 
+  /** Before the library starts, so that the rendezvous is the first infohash that is announced. */
+  #join(key: FleetKey): HostMember {
+    const { folder, name } = this.#options
+    const { onFleetHost } = this.#listener
+    return new HostMember({
+      network: this.#network,
+      key,
+      hostId: this.#state.hostId,
+      name,
+      folder: resolve(folder),
+      replicating: false,
+      wantsCatalogues: false,
+      listener: onFleetHost === undefined ? {} : { onHost: onFleetHost },
+    })
+  }
+
   #seed(shard: ShardFile): void {
     const known = this.#shards.get(shard.infoHash)
     this.#shards.set(shard.infoHash, [...(known ?? []), shard])
-    if (known === undefined) this.#serve(shard)
-    const lane = this.#told++ % PARALLEL_WRITES
-    this.#telling[lane] = this.#telling[lane]!.then(() => this.#tell(shard))
-  }
-
-  #allTold(): Promise<unknown> {
-    return Promise.all(this.#telling)
+    if (known === undefined) {
+      this.#serve(shard)
+      this.#fleet?.offer(shard)
+    }
+    this.#news.seeding(shard)
   }
 
   #serve(shard: ShardFile): void {
@@ -209,35 +238,6 @@ export class Seeder implements AsyncDisposable {
     return composeTorrentFile({ info: buildInfo(shard).info, nodes })
   }
 
-  async #tell(shard: ShardFile): Promise<void> {
-    const { infoHash, name, length, pieceLength, sha256 } = shard
-    try {
-      const torrentFile = await this.#torrentFiles.write(name, infoHash, this.#torrentFileOf(shard))
-      if (!this.#shards.get(infoHash)?.includes(shard)) return
-      const magnet = magnetFor({ infoHash, name, length, peers: this.#options.advertise })
-      const file = shard.relativePath
-      this.#listener.onEvent({
-        event: 'seeding',
-        file,
-        infoHash,
-        magnet,
-        length,
-        pieceLength,
-        sha256,
-        torrentFile,
-      })
-    } catch (error) {
-      this.#listener.onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })
-    }
-  }
-
-  /** After `seeding`, which waits for its `.torrent` file to be written; not at all for what was withdrawn. */
-  #tellAnnounced(infoHash: InfoHash, nodes: number): void {
-    void this.#allTold().then(() => {
-      if (this.#shards.has(infoHash)) this.#listener.onEvent({ event: 'announced', infoHash, nodes })
-    })
-  }
-
   #withdraw(shard: ShardFile, reason: string): void {
     const { infoHash, relativePath: file } = shard
     const others = (this.#shards.get(infoHash) ?? []).filter((other) => other.path !== shard.path)
@@ -245,7 +245,8 @@ export class Seeder implements AsyncDisposable {
     const [next] = others
     if (next === undefined) {
       this.#shards.delete(infoHash)
-      this.#torrentFiles.forget(infoHash)
+      this.#news.forget(infoHash)
+      this.#fleet?.withdraw(infoHash)
     } else this.#shards.set(infoHash, others)
     void this.#network.remove(infoHash).then(() => {
       const heir = this.#shards.get(infoHash)?.[0]

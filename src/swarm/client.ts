@@ -124,6 +124,10 @@ export class SwarmClient implements AsyncDisposable {
     return this.#client.uploadSpeed
   }
 
+  get downloadBytesPerSecond(): number {
+    return this.#client.downloadSpeed
+  }
+
   /** Seeds a file in place; it is taken as whole, and each piece is checked when it is first read. */
   seed(
     torrentFile: Uint8Array,

@@ -1,0 +1,145 @@
+/**
+ * What a person should look at, worked out anew from each snapshot; an alarm that stays is the same object, with
+ * the time it began.
+ */
+import { formatBytes, printable } from '../log.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import type { OfferedShard } from '../swarm/catalogue-entry.ts'
+import type { EventLog } from './event-log.ts'
+import type { KnownHost, RosterListener } from './roster.ts'
+import type { Alarm, ModelStatus, ShardStatus } from './status.ts'
+
+/** A host that has not come back by then has been moved or switched off by somebody who knows. */
+const HOST_ALARM_MS = 60 * 60_000
+/** Alarms of one snapshot; beyond it the page says nothing that a person could still read. */
+const MAX_ALARMS = 500
+
+type Raised = Omit<Alarm, 'since'>
+
+export class AlarmBoard {
+  readonly #wantedReplicas: number
+  readonly #log: EventLog
+  readonly #lost = new Map<string, { readonly alarm: Raised; readonly until: number }>()
+  /** Hosts that say another SHA-256 of an infohash than most: `infohash host`. */
+  readonly #liars = new Map<string, Raised>()
+  readonly #sha256 = new Map<InfoHash, string>()
+  #current = new Map<string, Alarm>()
+  #alarms: readonly Alarm[] = []
+
+  constructor(wantedReplicas: number, log: EventLog) {
+    this.#wantedReplicas = wantedReplicas
+    this.#log = log
+  }
+
+  hostChanged(
+    { info, address }: KnownHost,
+    change: Parameters<NonNullable<RosterListener['onHost']>>[1],
+  ): void {
+    const { hostId, name } = info
+    if (change === 'lost') {
+      const message = `host ${name} (${address}) is lost; start it again, or see what happened to its machine`
+      const alarm: Raised = { kind: 'host-lost', severity: 'warning', message, hostId }
+      this.#lost.set(hostId, { alarm, until: performance.now() + HOST_ALARM_MS })
+    } else if (change === 'online' || change === 'left') this.#lost.delete(hostId)
+    if (change !== 'left' && change !== 'forgotten') return
+    for (const key of this.#liars.keys()) if (key.endsWith(hostId)) this.#liars.delete(key)
+  }
+
+  /** The first to tell is believed until somebody fetches the shard; that two differ is what matters. */
+  offerChanged({ info }: KnownHost, before: OfferedShard | undefined, shard: OfferedShard): void {
+    const { infoHash, sha256, name } = shard
+    if (before?.sha256 === sha256) return
+    const known = this.#sha256.get(infoHash) ?? sha256
+    this.#sha256.set(infoHash, known)
+    const key = `${infoHash} ${info.hostId}`
+    if (known === sha256) this.#liars.delete(key)
+    else {
+      const message = `${name} (${infoHash}): ${info.name} says its SHA-256 is ${sha256}, others say ${known}; one of them is wrong`
+      this.#liars.set(key, {
+        kind: 'sha256-conflict',
+        severity: 'critical',
+        message,
+        infoHash,
+        hostId: info.hostId,
+      })
+    }
+  }
+
+  /** Nobody offers it any more. */
+  shardGone(infoHash: InfoHash): void {
+    this.#sha256.delete(infoHash)
+    for (const key of this.#liars.keys()) if (key.startsWith(infoHash)) this.#liars.delete(key)
+  }
+
+  /** The alarms of this moment, the critical ones first. */
+  refresh(shards: readonly ShardStatus[], models: readonly ModelStatus[]): readonly Alarm[] {
+    const now = performance.now()
+    for (const [hostId, { until }] of this.#lost) if (until < now) this.#lost.delete(hostId)
+    const raised = [
+      ...[...this.#lost.values()].map(({ alarm }) => alarm),
+      ...this.#liars.values(),
+      ...models.flatMap(modelAlarms),
+      ...shards.flatMap((shard) => this.#shardAlarms(shard)),
+    ]
+    const next = new Map<string, Alarm>()
+    for (const alarm of raised.sort(bySeverity).slice(0, MAX_ALARMS)) this.#keep(alarm, next)
+    for (const [key, alarm] of this.#current) {
+      if (!next.has(key) && isNews(alarm))
+        this.#log.add('alarm-over', `over: ${alarm.message}`, aboutOf(alarm))
+    }
+    const isSame =
+      next.size === this.#current.size && [...next].every(([key, alarm]) => this.#current.get(key) === alarm)
+    this.#current = next
+    if (!isSame) this.#alarms = [...next.values()]
+    return this.#alarms
+  }
+
+  #keep(raised: Raised, next: Map<string, Alarm>): void {
+    const key = [raised.kind, raised.infoHash, raised.hostId, raised.model].join(' ')
+    const known = this.#current.get(key)
+    const message = printable(raised.message)
+    if (known === undefined && isNews(raised)) this.#log.add('alarm', raised.message, aboutOf(raised))
+    const isSame = known?.message === message && known.severity === raised.severity
+    next.set(key, isSame ? known : { ...raised, message, since: known?.since ?? new Date().toISOString() })
+  }
+
+  #shardAlarms(shard: ShardStatus): Raised[] {
+    const { infoHash, name, wholeSeeds, length } = shard
+    const what = `${name} (${infoHash}, ${formatBytes(length)})`
+    if (wholeSeeds === 0) {
+      const message = `0 seeds: nobody online has all of ${what}; start a host that has it`
+      return [{ kind: 'no-seeds', severity: 'critical', message, infoHash }]
+    }
+    if (wholeSeeds >= this.#wantedReplicas) return []
+    const copies = wholeSeeds === 1 ? '1 whole copy' : `${wholeSeeds} whole copies`
+    const message = `${copies} of ${what}, ${this.#wantedReplicas} are wanted; seed it on another host, or use seed --replicate`
+    return [{ kind: 'few-seeds', severity: 'warning', message, infoHash }]
+  }
+}
+
+function modelAlarms({ name, shards, count, ambiguous }: ModelStatus): Raised[] {
+  const raised: Raised[] = []
+  const unknown = shards.flatMap((known, index) => (known.length === 0 ? [index + 1] : []))
+  if (unknown.length > 0) {
+    const [first = 0] = unknown
+    const which = unknown.length === 1 ? `shard ${first}` : `${unknown.length} shards, the first is ${first},`
+    const message = `model ${name}: ${which} of ${count} is on no host; seed what is missing`
+    raised.push({ kind: 'missing-shard', severity: 'critical', message, model: name })
+  }
+  if (ambiguous) {
+    const message = `model ${name}: one name stands for different files; get them by infohash, and rename one of them`
+    raised.push({ kind: 'name-conflict', severity: 'critical', message, model: name })
+  }
+  return raised
+}
+
+/** A fleet that is being filled has hundreds of shards with too few copies, and a line for each would hide the rest. */
+const isNews = ({ kind }: Raised): boolean => kind !== 'few-seeds'
+
+const aboutOf = ({ hostId, infoHash }: Raised): Pick<Raised, 'hostId' | 'infoHash'> => ({
+  ...(hostId === undefined ? {} : { hostId }),
+  ...(infoHash === undefined ? {} : { infoHash }),
+})
+
+const bySeverity = (a: Raised, b: Raised): number =>
+  Number(a.severity === 'warning') - Number(b.severity === 'warning')

@@ -1,0 +1,162 @@
+/**
+ * A process that joins a fleet only to look at it: `web`, `status`, `verify`. It has no state of its own, and
+ * nothing is lost when it ends.
+ */
+import { randomBytes } from 'node:crypto'
+import { DEFAULTS, VERSION } from '../config.ts'
+import type { FailedError } from '../errors.ts'
+import type { MemberInfo } from '../swarm/catalogue-entry.ts'
+import { type FleetKey, rendezvousOf } from './fleet-key.ts'
+import { FleetMember } from './fleet-member.ts'
+import { FleetPicture } from './fleet-picture.ts'
+import { type DhtChoice, Network, type PortChoice } from './network.ts'
+import type { CoordinatorStatus, FleetEvent, FleetStatus } from './status.ts'
+import { SwarmWatch } from './swarm-watch.ts'
+
+/** Subscribers are told at most so often: faster than people read, slower than heartbeats of many hosts. */
+const TELL_MS = 250
+
+/** Complete settings of a coordinator. */
+export interface CoordinatorOptions {
+  readonly bind: string
+  readonly port: PortChoice
+  readonly dhtPort: PortChoice
+  readonly dht: DhtChoice
+  readonly key: FleetKey
+  /** Fewer whole copies of a shard raise an alarm. */
+  readonly wantedReplicas: number
+  /** Whether the shards' swarms are looked at on the wire, and asked for in the DHT, all the time. */
+  readonly watchesSwarms: boolean
+  readonly onFailed?: (error: FailedError) => void
+}
+
+/** A running coordinator. Made by {@link Coordinator.start}. */
+export class Coordinator implements AsyncDisposable {
+  readonly network: Network
+  readonly member: FleetMember
+  readonly #picture: FleetPicture
+  readonly #watch: SwarmWatch | null
+  readonly #hostId = randomBytes(20).toString('hex')
+  readonly #startedAt = Date.now()
+  readonly #subscribers = new Set<(status: FleetStatus) => void>()
+  #status: FleetStatus
+  #hasChanged = false
+  #telling: NodeJS.Timeout | null = null
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: CoordinatorOptions, network: Network) {
+    const { key, wantedReplicas } = options
+    this.network = network
+    this.#picture = new FleetPicture({
+      fleet: {
+        name: key.kind === 'open' ? key.name : null,
+        keyed: key.kind === 'keyed',
+        rendezvous: rendezvousOf(key),
+      },
+      wantedReplicas,
+      onChange: () => this.#changed(),
+    })
+    this.member = FleetMember.join({
+      network,
+      key,
+      wantsCatalogues: true,
+      self: () => this.#self(),
+      listener: this.#picture,
+    })
+    this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture) : null
+    this.#status = this.#picture.snapshot(this.#coordinator())
+  }
+
+  /** Opens its ports and joins the fleet. Throws what {@link Network.start} throws. */
+  static async start(options: CoordinatorOptions): Promise<Coordinator> {
+    const { onFailed } = options
+    const network = await Network.start(
+      {
+        bind: options.bind,
+        port: options.port,
+        dhtPort: options.dhtPort,
+        dht: options.dht,
+        uploadLimit: null,
+        maxConns: DEFAULTS.maxConns,
+        advertise: [],
+        nodeId: randomBytes(20).toString('hex'),
+        savedNodes: [],
+        readOnly: true,
+        identity: randomBytes(20).toString('hex'),
+      },
+      onFailed === undefined ? {} : { onFailed },
+    )
+    return new Coordinator(options, network)
+  }
+
+  /** The picture now. What did not change since the last time is the same object. */
+  get status(): FleetStatus {
+    if (this.#hasChanged) {
+      this.#hasChanged = false
+      this.#status = this.#picture.snapshot(this.#coordinator())
+    }
+    return this.#status
+  }
+
+  /** The last events, oldest first. */
+  get events(): readonly FleetEvent[] {
+    return this.#picture.events
+  }
+
+  /** Tells of changes, at most four times a second. Gives the function that ends it. */
+  subscribe(listener: (status: FleetStatus) => void): () => void {
+    this.#subscribers.add(listener)
+    return () => void this.#subscribers.delete(listener)
+  }
+
+  /** Leaves the fleet and frees its ports; idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      clearTimeout(this.#telling ?? undefined)
+      this.#subscribers.clear()
+      await this.#watch?.stop()
+      await this.member.stop()
+      await this.network.stop()
+    })()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #changed(): void {
+    this.#hasChanged = true
+    this.#telling ??= setTimeout(() => {
+      this.#telling = null
+      if (this.#stopping !== undefined) return
+      for (const listener of this.#subscribers) listener(this.status)
+    }, TELL_MS)
+  }
+
+  #self(): MemberInfo {
+    return {
+      hostId: this.#hostId,
+      name: 'coordinator',
+      version: VERSION,
+      role: 'coordinator',
+      startedAt: this.#startedAt,
+      port: this.network.client.port,
+      replicating: false,
+      freeDiskBytes: null,
+      uploadBytesPerSecond: 0,
+      downloadBytesPerSecond: 0,
+    }
+  }
+
+  #coordinator(): CoordinatorStatus {
+    return {
+      hostId: this.#hostId,
+      version: VERSION,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      dhtNodes: this.network.dht.nodeCount,
+      isolated: this.network.isolated,
+      turnedAway: this.member.turnedAway,
+    }
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * The coordinator's picture of a fleet, kept up by what the roster tells, and the snapshots taken of it. Only what
+ * changed is made anew: two hundred hosts with a thousand shards each are told of in heartbeats all the time.
+ */
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { magnetFor } from '../metainfo/magnet.ts'
+import type { OfferedShard } from '../swarm/catalogue-entry.ts'
+import { AlarmBoard } from './alarms.ts'
+import { EventLog } from './event-log.ts'
+import { groupModels } from './models.ts'
+import type { KnownHost, RosterListener } from './roster.ts'
+import type {
+  CoordinatorStatus,
+  Copy,
+  FleetEvent,
+  FleetName,
+  FleetStatus,
+  FleetTotals,
+  HostStatus,
+  ModelStatus,
+  SeenPeers,
+  ShardStatus,
+} from './status.ts'
+
+/** What this process itself found out about a shard's swarm. */
+export interface SwarmView {
+  readonly seen: SeenPeers | null
+  readonly dhtPeersEstimate: number | null
+}
+
+const UNSEEN: SwarmView = { seen: null, dhtPeersEstimate: null }
+
+interface Row {
+  facts: OfferedShard
+  /** By host id; a different SHA-256 for the same infohash is a host's lie. */
+  readonly offers: Map<string, OfferedShard>
+  view: SwarmView
+  status: ShardStatus | null
+}
+
+export interface FleetPictureOptions {
+  readonly fleet: FleetName
+  readonly wantedReplicas: number
+  readonly onChange: () => void
+}
+
+export class FleetPicture implements RosterListener {
+  readonly #options: FleetPictureOptions
+  readonly #hosts = new Map<string, { known: KnownHost; status: HostStatus | null }>()
+  readonly #rows = new Map<InfoHash, Row>()
+  readonly #log = new EventLog()
+  readonly #alarms: AlarmBoard
+  #models: readonly ModelStatus[] = []
+  #shards: readonly ShardStatus[] = []
+  #shardsChanged = false
+
+  constructor(options: FleetPictureOptions) {
+    this.#options = options
+    this.#alarms = new AlarmBoard(options.wantedReplicas, this.#log)
+  }
+
+  get events(): readonly FleetEvent[] {
+    return this.#log.events
+  }
+
+  /** The shards known, with where to ask for them; for those who look at their swarms. */
+  shardAddresses(): ReadonlyMap<
+    InfoHash,
+    { readonly facts: OfferedShard; readonly addresses: readonly string[] }
+  > {
+    const found = new Map<InfoHash, { facts: OfferedShard; addresses: readonly string[] }>()
+    for (const [infoHash, { facts, offers }] of this.#rows) {
+      const online = [...offers.keys()].flatMap((hostId) => this.#onlineHost(hostId) ?? [])
+      found.set(infoHash, { facts, addresses: online.map(({ address }) => address) })
+    }
+    return found
+  }
+
+  onHost(host: KnownHost, change: Parameters<NonNullable<RosterListener['onHost']>>[1]): void {
+    const { hostId } = host.info
+    const before = this.#hosts.get(hostId)?.known
+    if (change === 'left' || change === 'forgotten') {
+      this.#hosts.delete(hostId)
+      for (const infoHash of host.shards.keys()) this.#take(infoHash, hostId)
+    } else this.#hosts.set(hostId, { known: host, status: null })
+    if (before?.state !== host.state || change === 'left') this.#touch(host)
+    this.#alarms.hostChanged(host, change)
+    if (change === 'left') this.#log.add('host-left', `${host.info.name} left`, { hostId })
+    if (change === 'lost')
+      this.#log.add('host-lost', `${host.info.name} (${host.address}) is lost`, { hostId })
+    if (change !== 'left' && host.complete && before?.complete !== true) {
+      const count = `${host.shards.size} ${host.shards.size === 1 ? 'shard' : 'shards'}`
+      this.#log.add('host-online', `${host.info.name} (${host.address}) is online with ${count}`, { hostId })
+    }
+    this.#options.onChange()
+  }
+
+  onShard(host: KnownHost, infoHash: InfoHash, shard: OfferedShard | null): void {
+    const { hostId } = host.info
+    if (shard === null) this.#take(infoHash, hostId)
+    else this.#put(host, shard)
+    const entry = this.#hosts.get(hostId)
+    if (entry !== undefined) entry.status = null
+    this.#options.onChange()
+  }
+
+  /** What was seen of a shard's swarm. */
+  look(infoHash: InfoHash, view: Partial<SwarmView>): void {
+    const row = this.#rows.get(infoHash)
+    if (row === undefined) return
+    row.view = { ...row.view, ...view }
+    this.#dirty(row)
+    this.#options.onChange()
+  }
+
+  snapshot(coordinator: CoordinatorStatus): FleetStatus {
+    this.#refreshShards()
+    const hosts = [...this.#hosts.values()]
+      .map((entry) => {
+        entry.status ??= hostStatus(entry.known)
+        return entry.status
+      })
+      .sort((a, b) => compare(a.name, b.name) || compare(a.hostId, b.hostId))
+    const alarms = this.#alarms.refresh(this.#shards, this.#models)
+    return {
+      time: new Date().toISOString(),
+      fleet: this.#options.fleet,
+      coordinator,
+      totals: totalsOf(hosts, this.#models, this.#shards),
+      hosts,
+      models: this.#models,
+      shards: this.#shards,
+      alarms,
+    }
+  }
+
+  #refreshShards(): void {
+    if (!this.#shardsChanged) return
+    this.#shardsChanged = false
+    const shards: ShardStatus[] = []
+    for (const row of this.#rows.values()) {
+      row.status ??= this.#shardStatus(row)
+      shards.push(row.status)
+    }
+    shards.sort(
+      (a, b) =>
+        compare(a.model, b.model) ||
+        a.number - b.number ||
+        compare(a.name, b.name) ||
+        compare(a.infoHash, b.infoHash),
+    )
+    this.#shards = shards
+    this.#models = groupModels(shards, this.#models)
+  }
+
+  #shardStatus({ facts, offers, view }: Row): ShardStatus {
+    const { infoHash, name, length, pieceLength, sha256, model, number, count } = facts
+    const copies: Copy[] = []
+    let wholeSeeds = 0
+    for (const [hostId, { state, verifiedBytes }] of offers) {
+      copies.push({ hostId, state, verifiedBytes })
+      if (state === 'seeding' && this.#onlineHost(hostId) !== undefined) wholeSeeds++
+    }
+    const magnet = magnetFor({ infoHash, name, length, peers: [] })
+    return {
+      infoHash,
+      name,
+      length,
+      pieceLength,
+      sha256,
+      magnet,
+      model,
+      number,
+      count,
+      copies,
+      wholeSeeds,
+      ...view,
+    }
+  }
+
+  #put(host: KnownHost, shard: OfferedShard): void {
+    const { hostId, name } = host.info
+    const { infoHash } = shard
+    let row = this.#rows.get(infoHash)
+    if (row === undefined) {
+      row = { facts: shard, offers: new Map(), view: UNSEEN, status: null }
+      this.#rows.set(infoHash, row)
+      if (host.complete) this.#log.add('shard-offered', `${name} offers ${shard.name}`, { hostId, infoHash })
+    }
+    const before = row.offers.get(hostId)
+    row.offers.set(hostId, shard)
+    // Who has it whole knows it better than who is fetching it, and knows its header.
+    if (shard.state === 'seeding' || row.facts.state === 'fetching') row.facts = shard
+    this.#dirty(row)
+    if (host.complete && before?.state !== shard.state) {
+      if (shard.state === 'fetching')
+        this.#log.add('copy-started', `${name} fetches ${shard.name}`, { hostId, infoHash })
+      else this.#log.add('copy-complete', `${name} has all of ${shard.name}`, { hostId, infoHash })
+    }
+    this.#alarms.offerChanged(host, before, shard)
+  }
+
+  #take(infoHash: InfoHash, hostId: string): void {
+    const row = this.#rows.get(infoHash)
+    if (row === undefined || !row.offers.delete(hostId)) return
+    this.#dirty(row)
+    if (row.offers.size > 0) return
+    this.#rows.delete(infoHash)
+    this.#alarms.shardGone(infoHash)
+    this.#log.add('shard-withdrawn', `nobody offers ${row.facts.name} any more`, { infoHash })
+  }
+
+  /** A host's state counts in each of its shards. */
+  #touch(host: KnownHost): void {
+    for (const infoHash of host.shards.keys()) {
+      const row = this.#rows.get(infoHash)
+      if (row !== undefined) this.#dirty(row)
+    }
+  }
+
+  #dirty(row: Row): void {
+    row.status = null
+    this.#shardsChanged = true
+  }
+
+  #onlineHost(hostId: string): KnownHost | undefined {
+    const host = this.#hosts.get(hostId)?.known
+    return host?.state === 'online' ? host : undefined
+  }
+}
+
+/** By code units: the same order on every machine. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function hostStatus({ info, address, state, seenAt, shards }: KnownHost): HostStatus {
+  let seeding = 0
+  for (const shard of shards.values()) if (shard.state === 'seeding') seeding++
+  const { hostId, name, version, replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } =
+    info
+  return {
+    hostId,
+    name,
+    address,
+    version,
+    state,
+    onlineSince: new Date(info.startedAt).toISOString(),
+    seenAt: new Date(seenAt).toISOString(),
+    uploadBytesPerSecond: state === 'online' ? uploadBytesPerSecond : 0,
+    downloadBytesPerSecond: state === 'online' ? downloadBytesPerSecond : 0,
+    freeDiskBytes,
+    replicating,
+    seeding,
+    fetching: shards.size - seeding,
+  }
+}
+
+function totalsOf(
+  hosts: readonly HostStatus[],
+  models: readonly ModelStatus[],
+  shards: readonly ShardStatus[],
+): FleetTotals {
+  const sum = <T>(list: readonly T[], value: (item: T) => number): number =>
+    list.reduce((total, item) => total + value(item), 0)
+  const hostsOnline = hosts.filter(({ state }) => state === 'online').length
+  return {
+    hostsOnline,
+    hostsLost: hosts.length - hostsOnline,
+    models: models.length,
+    wholeModels: models.filter(({ missing }) => missing.length === 0).length,
+    shards: shards.length,
+    copies: sum(shards, ({ wholeSeeds }) => wholeSeeds),
+    bytes: sum(shards, ({ length }) => length),
+    copiesBytes: sum(shards, ({ length, wholeSeeds }) => length * wholeSeeds),
+    uploadBytesPerSecond: sum(hosts, ({ uploadBytesPerSecond }) => uploadBytesPerSecond),
+    downloadBytesPerSecond: sum(hosts, ({ downloadBytesPerSecond }) => downloadBytesPerSecond),
+  }
+}

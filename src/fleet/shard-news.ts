@@ -1,0 +1,71 @@
+/**
+ * The news of a host's shards, in the right order: the `.torrent` file is written before `seeding` is told, and
+ * `announced` comes after it.
+ */
+import { messageOf } from '../errors.ts'
+import type { ShardFile } from '../library/shard-library.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import { magnetFor } from '../metainfo/magnet.ts'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { SeedEvent } from './events.ts'
+import { TorrentFiles } from './torrent-files.ts'
+
+/** Enough to keep a disk busy; a restart with a thousand shards looks at a thousand `.torrent` files. */
+const PARALLEL_WRITES = 8
+
+export interface ShardNewsOptions {
+  readonly torrentsDir: string
+  /** Addresses for the magnets. */
+  readonly advertise: readonly PeerAddress[]
+  readonly torrentFileOf: (shard: ShardFile) => Uint8Array
+  /** Whether it is still served when its turn comes. */
+  readonly isServed: (infoHash: InfoHash, shard?: ShardFile) => boolean
+  readonly onEvent: (event: SeedEvent) => void
+}
+
+export class ShardNews {
+  readonly #options: ShardNewsOptions
+  readonly #files: TorrentFiles
+  readonly #lanes: Promise<void>[] = Array.from({ length: PARALLEL_WRITES }, () => Promise.resolve())
+  #told = 0
+
+  constructor(options: ShardNewsOptions) {
+    this.#options = options
+    this.#files = new TorrentFiles(options.torrentsDir)
+  }
+
+  /** Writes its `.torrent` file and tells `seeding`. */
+  seeding(shard: ShardFile): void {
+    const lane = this.#told++ % PARALLEL_WRITES
+    this.#lanes[lane] = this.#lanes[lane]!.then(() => this.#tell(shard))
+  }
+
+  announced(infoHash: InfoHash, nodes: number): void {
+    void this.allTold().then(() => {
+      if (this.#options.isServed(infoHash)) this.#options.onEvent({ event: 'announced', infoHash, nodes })
+    })
+  }
+
+  /** Its `.torrent` file may go. */
+  forget(infoHash: InfoHash): void {
+    this.#files.forget(infoHash)
+  }
+
+  /** Resolves when everything asked for so far is written and told. */
+  async allTold(): Promise<void> {
+    await Promise.all(this.#lanes)
+  }
+
+  async #tell(shard: ShardFile): Promise<void> {
+    const { infoHash, name, length, pieceLength, sha256, relativePath: file } = shard
+    const { torrentFileOf, isServed, advertise, onEvent } = this.#options
+    try {
+      const torrentFile = await this.#files.write(name, infoHash, torrentFileOf(shard))
+      if (!isServed(infoHash, shard)) return
+      const magnet = magnetFor({ infoHash, name, length, peers: advertise })
+      onEvent({ event: 'seeding', file, infoHash, magnet, length, pieceLength, sha256, torrentFile })
+    } catch (error) {
+      onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })
+    }
+  }
+}
