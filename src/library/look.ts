@@ -9,6 +9,9 @@ export type Sight =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'unusable'; readonly code: string; readonly reason: string }
 
+/** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
+export const RETRIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'hash-worker'])
+
 const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 
 /** Looks at `path`, through symbolic links. Never throws. */

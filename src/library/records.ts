@@ -5,13 +5,15 @@
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { asDiskError, messageOf, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { buildInfo } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { TEMPORARY_FILE, writeFileAtomic } from './atomic-file.ts'
 import { type FileIdentity, identityFromJson, identityToJson } from './identity.ts'
+import { shardNameProblem } from './shard-name.ts'
 
 /** One shard as it was when it was hashed. */
 export interface ShardRecord {
@@ -24,6 +26,13 @@ export interface ShardRecord {
   readonly length: number
   readonly pieceLength: number
   readonly pieces: Uint8Array
+}
+
+/** Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed. */
+export function isAsMade({ path, name, length, pieceLength }: ShardRecord): boolean {
+  return (
+    name === basename(path) && pieceLength === pieceLengthFor(length) && shardNameProblem(name) === undefined
+  )
 }
 
 /** Another number is another format: such a record is put aside like a damaged one. */
@@ -103,6 +112,15 @@ export class ShardRecords {
       pieces: Buffer.from(record.pieces).toString('base64'),
     }
     await writeFileAtomic(this.#fileOf(path), `${JSON.stringify(json)}\n`)
+  }
+
+  /** Saves a record; where that fails, says so, and the shard is hashed again after a restart. */
+  async keep(record: ShardRecord): Promise<void> {
+    try {
+      await this.save(record)
+    } catch (error) {
+      this.#log.warn(`${messageOf(error)}; ${record.path} is seeded, but hashed again after a restart`)
+    }
   }
 
   /** Forgets a path; a record that cannot be removed only costs its shard another look after a restart. */

@@ -6,35 +6,24 @@
 import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { messageOf, systemCode } from '../errors.ts'
-import type { Log } from '../log.ts'
+import { systemCode } from '../errors.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
+import { type Adoption, Adoptions } from './adoptions.ts'
 import type { HashPool } from './hash-pool.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
-import { lookAt, unreadable } from './look.ts'
+import { lookAt, RETRIED, type Sight, unreadable } from './look.ts'
 import type { LookLoop } from './look-loop.ts'
-import type { ShardRecord, ShardRecords } from './records.ts'
+import { isAsMade, type ShardRecord, type ShardRecords } from './records.ts'
 import { rejectionKey, restAfter, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
-import { Suspects } from './suspects.ts'
+import { ROTTEN, Suspects } from './suspects.ts'
 import { MAX_SHARDS, relativeTo } from './walk.ts'
 import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
-
-/** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
-const RETRIED = new Set(['EACCES', 'EPERM', 'hash-worker'])
-
-/** Said of a file whose bytes went bad where they lay. */
-const ROTTEN = {
-  code: 'rotten',
-  reason:
-    'its bytes are not what they were, and the file system saw no change; check the disk, and copy the file again',
-}
 
 export interface ShardFilesOptions {
   readonly root: string
   readonly pool: Pick<HashPool, 'hash'>
-  readonly log: Log
   readonly times: SettleTimes
   readonly records: ShardRecords
   readonly loop: Pick<LookLoop, 'mark' | 'run'>
@@ -51,9 +40,11 @@ export class ShardFiles {
   readonly #options: ShardFilesOptions
   readonly #states = new Map<string, ShardState>()
   readonly #suspects = new Suspects()
+  readonly #adoptions: Adoptions
 
   constructor(options: ShardFilesOptions) {
     this.#options = options
+    this.#adoptions = new Adoptions(options.signal)
     options.signal.addEventListener('abort', () => {
       for (const state of this.#states.values())
         if (state.kind === 'hashing') state.abort.abort(options.signal.reason)
@@ -69,13 +60,29 @@ export class ShardFiles {
     if (this.#states.get(path)?.kind === 'seeding') this.#suspects.accuse(path, reason)
   }
 
+  /** The next look takes the file over if it is what the record says; resolves with whether it is seeded then. */
+  adopt(record: ShardRecord): Promise<boolean> {
+    return this.#adoptions.offer(record)
+  }
+
   /** Looks at one path and does what follows from it. Never runs twice for one path at once. */
   async look(path: string): Promise<void> {
+    const adoption = this.#adoptions.take(path)
+    try {
+      await this.#look(path, adoption)
+    } finally {
+      const state = this.#states.get(path)
+      adoption?.decide(state?.kind === 'seeding' && state.shard.infoHash === adoption.record.infoHash)
+    }
+  }
+
+  async #look(path: string, adoption: Adoption | undefined): Promise<void> {
     const known = this.#states.has(path)
     const sight = await lookAt(path)
     const unwanted = !known && sight.kind !== 'nothing' && !(await this.#isWanted(path))
     if (this.#options.signal.aborted) return
     if (unwanted) return this.#options.onDecided(path)
+    if (adoption !== undefined && (await this.#adopt(path, adoption, sight))) return
     switch (sight.kind) {
       case 'nothing':
         return await this.#lose(path)
@@ -124,15 +131,24 @@ export class ShardFiles {
     await this.#advance(path, stats)
   }
 
+  /** False when the file is not, or no longer, what the record says: then it is a file like any other. */
+  async #adopt(path: string, { record }: Adoption, sight: Sight): Promise<boolean> {
+    if (sight.kind !== 'file' || !sameIdentity(record.identity, identityOfStats(sight.stats))) return false
+    const state = this.#states.get(path)
+    if (state?.kind === 'seeding') return false
+    if (state?.kind === 'hashing') state.abort.abort(new Error('its hashes are known'))
+    this.#settle(path, sight.stats) // ends what else was begun for it
+    this.#suspects.clear(path)
+    await this.#options.records.keep(record)
+    if (!this.#options.signal.aborted) this.#seed(path, record)
+    return true
+  }
+
   /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
   #resume(path: string, identity: FileIdentity): boolean {
     const record = this.#options.records.get(path)
     const fits =
-      record !== undefined &&
-      sameIdentityAfterRestart(record.identity, identity) &&
-      record.name === basename(path) &&
-      record.pieceLength === pieceLengthFor(record.length) &&
-      shardNameProblem(record.name) === undefined
+      record !== undefined && sameIdentityAfterRestart(record.identity, identity) && isAsMade(record)
     if (fits) this.#seed(path, { ...record, identity })
     return fits
   }
@@ -208,7 +224,7 @@ export class ShardFiles {
       if (this.#suspects.isRotten(path, hashed)) return this.#reject(path, state, { ...ROTTEN, retry: false })
       const { name, infoHash, sha256, pieceLength, pieces } = hashed
       const record = { path, name, identity: hashed.identity, infoHash, sha256, length, pieceLength, pieces }
-      await this.#save(record)
+      await this.#options.records.keep(record)
       if (isCurrent()) this.#seed(path, record)
     } catch (error) {
       if (!isCurrent()) return
@@ -224,16 +240,6 @@ export class ShardFiles {
   #restart(path: string): void {
     this.#states.delete(path)
     this.#options.loop.mark(path)
-  }
-
-  async #save(record: ShardRecord): Promise<void> {
-    try {
-      await this.#options.records.save(record)
-    } catch (error) {
-      this.#options.log.warn(
-        `${messageOf(error)}; ${record.path} is seeded, but hashed again after a restart`,
-      )
-    }
   }
 
   #seed(path: string, record: ShardRecord): void {

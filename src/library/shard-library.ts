@@ -8,7 +8,7 @@ import { FailedError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { HashPool } from './hash-pool.ts'
 import { LookLoop } from './look-loop.ts'
-import { ShardRecords } from './records.ts'
+import { type ShardRecord, ShardRecords } from './records.ts'
 import { ShardFiles } from './shard-files.ts'
 import { entryOf, type LibraryEntry, type LibraryListener } from './shard-state.ts'
 import { isStraight, isUnder, listShards, MAX_SHARDS, relativeTo } from './walk.ts'
@@ -83,7 +83,6 @@ export class ShardLibrary implements AsyncDisposable {
     this.#files = new ShardFiles({
       root,
       pool,
-      log,
       times,
       listener,
       records: this.#records,
@@ -123,6 +122,17 @@ export class ShardLibrary implements AsyncDisposable {
   recheck(path: string, reason = 'it is not what was hashed'): void {
     this.#files.suspect(path, reason)
     this.#loop.mark(path)
+  }
+
+  /**
+   * Takes over a file that this process fetched, hashed and named itself below the root: it is seeded at once and
+   * not read again. Resolves with whether it is; a file that is not what `record` says is treated like any other.
+   */
+  async adopt(record: ShardRecord): Promise<boolean> {
+    if (!isUnder(this.#root, record.path)) return false
+    const adopted = this.#files.adopt(record)
+    this.#loop.mark(record.path)
+    return adopted
   }
 
   async #start(signal: AbortSignal | undefined): Promise<void> {

@@ -2,6 +2,13 @@
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type FileIdentity, sameIdentity } from './identity.ts'
 
+/** Said of a file whose bytes went bad where they lay. */
+export const ROTTEN = {
+  code: 'rotten',
+  reason:
+    'its bytes are not what they were, and the file system saw no change; check the disk, and copy the file again',
+}
+
 interface Content {
   readonly identity: FileIdentity
   readonly infoHash: InfoHash
