@@ -8,7 +8,7 @@ import { globSync } from 'node:fs'
 
 const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: number }>> = {
   unit: {
-    files: ['test/*.test.ts', 'test/{gguf,metainfo,library,swarm-unit,fleet,commands}/*.test.ts'],
+    files: ['test/*.test.ts', 'test/{gguf,metainfo,library,swarm-unit,fleet,commands,web}/*.test.ts'],
     parallel: 2,
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 2 },

@@ -42,7 +42,8 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   'parse-torrent': ['src/metainfo/parse.ts'],
   chokidar: ['src/library/watcher.ts'],
   yargs: ['src/cli.ts'],
-  uqr: ['src/commands/magnet.ts'],
+  uqr: ['src/metainfo/qr.ts'],
+  ws: ['src/web/live-feed.ts'],
   'string-width': ['src/commands/progress.ts'],
   // Our own bytes and checked ones only: the decoder does not survive others (see metainfo/bencode-scan).
   bencode: [

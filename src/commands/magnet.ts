@@ -1,6 +1,5 @@
 /** `gguf-swarm magnet <file or id>`: the magnet link of a shard, and a QR code of it on a terminal. */
 import { basename } from 'node:path'
-import { renderUnicodeCompact } from 'uqr'
 import type { Argv } from 'yargs'
 import { parseAddressOption } from '../config.ts'
 import { InvalidDataError, messageOf, UsageError } from '../errors.ts'
@@ -11,6 +10,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import { magnetFor } from '../metainfo/magnet.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
+import { qrForTerminal } from '../metainfo/qr.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { readId } from './get.ts'
@@ -43,7 +43,7 @@ async function runMagnet(args: MagnetArguments, context: CommandContext): Promis
     : await magnetOfId(args.what, peers)
   if (args.json) jsonWriter(context.out)({ event: 'magnet', ...{ infoHash, magnet } })
   else context.out(`${magnet}\n`)
-  if (args.qr) context.err(`${renderUnicodeCompact(magnet)}\n`)
+  if (args.qr) context.err(`${qrForTerminal(magnet)}\n`)
 }
 
 interface Named {
