@@ -58,6 +58,11 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host.startsWith('127.')
 }
 
+/** Does the address belong to this machine? All of them lead to one process that listens on every one. */
+export function isOwnAddress(host: string): boolean {
+  return isLoopback(host) || localAddresses().includes(host)
+}
+
 /** This machine's own IPv4 addresses, loopback left out. */
 function localAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses) =>

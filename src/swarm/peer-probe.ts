@@ -70,8 +70,8 @@ export class PeerProbe implements AsyncDisposable {
 
   /**
    * Connects and shakes hands; ends with `signal` at the latest.
-   * @throws {FailedError} `unreachable` (no TCP connection), `silent` (connected, no handshake) or `not-served`
-   *   (hung up on this infohash); the signal's reason
+   * @throws {FailedError} `nobody` (nothing listens), `unreachable` (no TCP connection), `silent` (connected, no
+   *   handshake) or `not-served` (hung up on this infohash); the signal's reason
    */
   static async connect(address: PeerAddress, infoHash: InfoHash, signal: AbortSignal): Promise<PeerProbe> {
     signal.throwIfAborted()
@@ -170,7 +170,9 @@ export class PeerProbe implements AsyncDisposable {
       this.#finish(
         this.#hasHandshake
           ? this.#failure('closed', `broke the connection (${why})`)
-          : this.#failure('unreachable', `cannot be reached (${why}); ${REACH_ADVICE}`),
+          : why === 'ECONNREFUSED'
+            ? this.#failure('nobody', `refuses connections: nothing listens there; ${REACH_ADVICE}`)
+            : this.#failure('unreachable', `cannot be reached (${why}); ${REACH_ADVICE}`),
       )
     })
     const closed = (): void =>

@@ -81,7 +81,7 @@ test('a peer that sends other bytes than it says is found out', async (t) => {
 test('nobody there, nobody answering, another infohash, stopped in between', async (t) => {
   const { host, address, shard } = await startSeed(t)
   const nobody = { host: '127.0.0.1', port: 9 }
-  await assert.rejects(probePeer(nobody, shard, NEVER), { code: 'unreachable' })
+  await assert.rejects(probePeer(nobody, shard, NEVER), { code: 'nobody' })
   const deaf = { host: '127.0.0.1', port: await holdTcpPort(t) }
   const other = { ...shard, infoHash: 'f'.repeat(40) as InfoHash }
   await assert.rejects(probePeer(address, other, NEVER), { code: 'not-served' })
