@@ -44,6 +44,9 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   yargs: ['src/cli.ts'],
   uqr: ['src/metainfo/qr.ts'],
   ws: ['src/web/live-feed.ts'],
+  // Handed to the page as files; nothing on this side runs them.
+  preact: ['src/web/page-files.ts'],
+  uplot: ['src/web/page-files.ts'],
   'string-width': ['src/commands/progress.ts'],
   // Our own bytes and checked ones only: the decoder does not survive others (see metainfo/bencode-scan).
   bencode: [
@@ -93,7 +96,7 @@ function stripped({ text }: Source): string {
 
 function importsOf(source: Source): Import[] {
   const statements = stripped(source).matchAll(
-    /^(?:import|export)\s+(type\s)?([^'"]*?from\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm,
+    /^(?:import|export)\s+(type\s)?([^'"]*?from\s+)?'([^']+)'|\bimport(?:\.meta\.resolve)?\(\s*'([^']+)'\s*\)/gm,
   )
   return [...statements].map(([, type, names, from, dynamic]) => ({
     from: from ?? dynamic ?? '',
