@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import type { CatalogueMessage, MemberInfo, OfferedShard } from '../swarm/catalogue-entry.ts'
 import { type Refusal, RefusedPeer } from '../swarm/catalogue-session.ts'
 import type { CatalogueWire } from '../swarm/catalogue-wire.ts'
@@ -25,6 +26,9 @@ const FAREWELL_MS = 100
 const MAX_UNPROVED = 64
 /** Members at once; each is a socket, and the process has some hundred of them for the shards as well. */
 const MAX_MEMBERS = 300
+
+/** Addresses remembered; a member has two or three. */
+const MAX_ADDRESSES = 5_000
 
 export type MemberListener = RosterListener
 
@@ -54,6 +58,8 @@ export class FleetMember implements AsyncDisposable {
   readonly #roster: Roster
   readonly #offer = new Map<InfoHash, OfferedShard>()
   readonly #peers = new Map<FleetLink, Peer>()
+  /** Which member answered at an address it was dialled at, or says it listens at. */
+  readonly #addresses = new Map<string, string>()
   readonly #turnedAway = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #beatAt = 0
@@ -65,7 +71,10 @@ export class FleetMember implements AsyncDisposable {
     this.rendezvous = rendezvousOf(options.key)
     this.#roster = new Roster(options.listener)
     const secret = secretOf(options.key)
-    options.network.gather(this.rendezvous, (wire) => this.#open(wire, secret))
+    options.network.gather(this.rendezvous, {
+      open: (wire) => this.#open(wire, secret),
+      isMet: (address) => this.#isConnected(this.#addresses.get(address)),
+    })
     this.#timer = setInterval(() => this.#round(), ROUND_MS)
   }
 
@@ -152,6 +161,7 @@ export class FleetMember implements AsyncDisposable {
   #onInfo(link: FleetLink, peer: Peer, info: MemberInfo, wantsCatalogue: boolean): void {
     if (peer.info !== null) throw new RefusedPeer('malformed', 'it says twice who it is')
     const self = this.#options.self()
+    this.#remember(link.wire, info)
     if (info.hostId === self.hostId) {
       link.close() // ourselves, by another address
       return
@@ -194,7 +204,15 @@ export class FleetMember implements AsyncDisposable {
     this.#roster.away(peer.info.hostId, peer.isLeaving)
   }
 
-  #isConnected(hostId: string): boolean {
+  #remember({ side, remote }: CatalogueWire, { hostId, port }: MemberInfo): void {
+    this.#addresses.set(formatPeerAddress({ host: remote.host, port }), hostId)
+    if (side === 'initiator') this.#addresses.set(formatPeerAddress(remote), hostId)
+    const [oldest] = this.#addresses.keys()
+    if (this.#addresses.size > MAX_ADDRESSES && oldest !== undefined) this.#addresses.delete(oldest)
+  }
+
+  #isConnected(hostId: string | undefined): boolean {
+    if (hostId === this.#options.self().hostId) return true
     return [...this.#peers.values()].some(({ info }) => info?.hostId === hostId)
   }
 

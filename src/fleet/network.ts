@@ -10,8 +10,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
-import type { CatalogueWire, CatalogueWireListener } from '../swarm/catalogue-wire.ts'
-import { type DownloadRequest, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
+import { type DownloadRequest, type Gathering, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { ServedFile } from '../swarm/in-place-store.ts'
 
@@ -178,8 +177,8 @@ export class Network implements AsyncDisposable {
   }
 
   /** Meets the others that announce `infoHash` to speak about what each has. */
-  gather(infoHash: InfoHash, open: (wire: CatalogueWire) => CatalogueWireListener): SwarmTorrent {
-    return this.#add(this.client.gather(infoHash, open), 'search')
+  gather(infoHash: InfoHash, gathering: Gathering): SwarmTorrent {
+    return this.#add(this.client.gather(infoHash, gathering), 'gather')
   }
 
   /** The peers of an infohash that one lookup in the DHT names. */

@@ -74,8 +74,8 @@ export interface AnnouncerOptions {
   readonly times?: Partial<AnnounceTimes>
 }
 
-/** `seed` announces and looks up slowly; `search` also looks up fast, until told it has enough peers. */
-export type AnnounceMode = 'seed' | 'search'
+/** `seed` looks up slowly; `search` fast, until it has enough peers; `gather` too, for what is no shard. */
+export type AnnounceMode = 'seed' | 'search' | 'gather'
 
 interface Entry {
   readonly infoHash: InfoHash
@@ -176,14 +176,12 @@ export class Announcer {
     const due = [...this.#entries.values()].filter(
       (entry) => !entry.busy && (entry.announceAt <= now || entry.lookupAt <= now),
     )
-    const fresh = due.filter(
-      (entry) => !entry.stored && entry.failures === 0 && entry.infoHash !== this.#beacon,
-    )
+    const fresh = due.filter((entry) => !entry.stored && entry.failures === 0 && this.#isShard(entry))
     if (fresh.length > 0 && this.#active === 0) this.#options.listener.onRegistering?.(fresh.length)
     for (const entry of due) {
       if (this.#active >= PARALLEL) return
       if (entry.announceAt <= now) void this.#run(entry, () => this.#announce(entry))
-      else if (entry.mode === 'search') void this.#run(entry, () => this.#search(entry))
+      else if (entry.mode !== 'seed') void this.#run(entry, () => this.#search(entry))
       else if (now >= this.#nextLookupAt) {
         this.#nextLookupAt = now + this.#times.lookupSpacingMs
         void this.#run(entry, () => this.#lookup(entry))
@@ -222,8 +220,8 @@ export class Announcer {
         : backoff(entry.failures, this.#times.retryMinMs, this.#times.retryMaxMs))
     entry.announceAt = Math.min(entry.announceAt, next)
     entry.lookupAt =
-      performance.now() + (entry.mode === 'search' ? this.#times.searchMinMs : jittered(this.#times.lookupMs))
-    if (stored > 0 && !isBeacon) listener.onAnnounced?.(entry.infoHash, stored)
+      performance.now() + (entry.mode === 'seed' ? jittered(this.#times.lookupMs) : this.#times.searchMinMs)
+    if (stored > 0 && this.#isShard(entry)) listener.onAnnounced?.(entry.infoHash, stored)
   }
 
   async #search(entry: Entry): Promise<void> {
@@ -281,6 +279,10 @@ export class Announcer {
       dht.bootstrap.flatMap((address) => asked.map((infoHash) => dht.knowsPeers(address, infoHash))),
     )
     return known.includes(false)
+  }
+
+  #isShard({ infoHash, mode }: Entry): boolean {
+    return infoHash !== this.#beacon && mode !== 'gather'
   }
 
   #kickOthers(): void {

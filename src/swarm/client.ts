@@ -4,13 +4,15 @@
  */
 import { createHash, randomInt } from 'node:crypto'
 import WebTorrent, { type Torrent } from 'webtorrent'
-import { FailedError, messageOf, systemCode } from '../errors.ts'
+import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { type CatalogueWire, type CatalogueWireListener, speakCatalogue } from './catalogue-wire.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { InPlaceStore, type ServedFile } from './in-place-store.ts'
+import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
+import { RateMeter } from './rate-meter.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
@@ -54,6 +56,14 @@ export interface DownloadRequest {
   readonly onFailed: (error: Error) => void
 }
 
+/** How peers that have nothing to share meet. */
+export interface Gathering {
+  /** A peer that speaks the catalogue extension is connected. */
+  readonly open: (wire: CatalogueWire) => CatalogueWireListener
+  /** Whether the peer at this address (`host:port`) is connected already. */
+  readonly isMet: (address: string) => boolean
+}
+
 /** One torrent in the engine. */
 export interface SwarmTorrent {
   readonly infoHash: InfoHash
@@ -67,6 +77,8 @@ export interface SwarmTorrent {
 export class SwarmClient implements AsyncDisposable {
   readonly #client: WebTorrent
   readonly #options: ClientOptions
+  readonly #uploaded = new RateMeter()
+  readonly #downloaded = new RateMeter()
   #stopping: Promise<void> | undefined
 
   private constructor(options: ClientOptions) {
@@ -102,7 +114,9 @@ export class SwarmClient implements AsyncDisposable {
     const self = new SwarmClient(options)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     self.#client.once('listening', resolve)
-    self.#client.once('error', (error) => reject(listenError(error, options)))
+    self.#client.once('error', (error) =>
+      reject(listenError(error, { protocol: 'TCP', option: '--port', ...options })),
+    )
     await promise
     self.#client._connPool.tcpServer.maxConnections = options.maxConns
     self.#client.on('error', (error) => {
@@ -120,12 +134,13 @@ export class SwarmClient implements AsyncDisposable {
     return this.#client.torrentPort
   }
 
+  /** Of all torrents, block data alone: the engine's own meters count every byte of the sockets. */
   get uploadBytesPerSecond(): number {
-    return this.#client.uploadSpeed
+    return this.#uploaded.bytesPerSecond
   }
 
   get downloadBytesPerSecond(): number {
-    return this.#client.downloadSpeed
+    return this.#downloaded.bytesPerSecond
   }
 
   /** Seeds a file in place; it is taken as whole, and each piece is checked when it is first read. */
@@ -178,7 +193,7 @@ export class SwarmClient implements AsyncDisposable {
    * Joins a swarm that has nothing to share: its peers meet to speak `gs_catalogue`. Metadata that somebody may
    * offer for its infohash is refused.
    */
-  gather(infoHash: InfoHash, open: (wire: CatalogueWire) => CatalogueWireListener): SwarmTorrent {
+  gather(infoHash: InfoHash, { open, isMet }: Gathering): SwarmTorrent {
     const torrent = this.#client.add(`magnet:?xt=urn:btih:${infoHash}`, {
       announce: [],
       store: NoStore,
@@ -191,7 +206,7 @@ export class SwarmClient implements AsyncDisposable {
     const onMetadata = (): never => {
       throw new FailedError('no-content', 'a rendezvous has no content')
     }
-    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata })
+    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata }, isMet)
   }
 
   /** Closes every connection and the port; idempotent, and bounded in time. */
@@ -214,6 +229,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent: Torrent,
     infoHash: InfoHash,
     { onFailed, onMetadata }: Pick<DownloadRequest, 'onFailed' | 'onMetadata'>,
+    isMet?: Gathering['isMet'],
   ): SwarmTorrent {
     // The engine caches this hash lazily, and wrongly while it does not know the infohash yet: then no
     // encrypted connection would ever find the torrent.
@@ -224,6 +240,8 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('error', (error) => onFailed(error instanceof Error ? error : new Error(messageOf(error))))
     torrent.on('warning', () => undefined) // a piece that failed its hash is fetched again by the engine
     torrent.on('wire', (wire) => {
+      wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
+      wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,
@@ -236,6 +254,7 @@ export class SwarmClient implements AsyncDisposable {
       port: () => this.port,
       dhtPort: this.#options.dhtPort,
       onDhtNode: this.#options.onDhtNode,
+      ...(isMet === undefined ? {} : { isMet }),
       withoutEncryption: (dial) => {
         this.#client.secure = 0
         try {
@@ -274,17 +293,4 @@ function selectPieces(torrent: Torrent): void {
 function removeTorrent(torrent: Torrent): Promise<void> {
   if (torrent.destroyed) return Promise.resolve()
   return new Promise((resolve) => torrent.destroy({ destroyStore: false }, () => resolve()))
-}
-
-function listenError(error: unknown, { port, bind }: ClientOptions): FailedError {
-  if (systemCode(error) === 'EADDRINUSE') {
-    return new FailedError(
-      'port-in-use',
-      `TCP port ${port} on ${bind} is in use by another program; choose another with --port or stop that program`,
-      { cause: error },
-    )
-  }
-  return new FailedError('cannot-listen', `cannot listen on TCP ${bind}:${port}: ${messageOf(error)}`, {
-    cause: error,
-  })
 }

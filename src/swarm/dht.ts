@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
-import { FailedError, systemCode } from '../errors.ts'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { isLoopback, resolveAddress } from './address.ts'
 import { assertLibrary, tame } from './dht-guard.ts'
+import { listenError } from './listen-error.ts'
 import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
 
 /** Kademlia's k: an announce goes to so many of the closest nodes. */
@@ -244,17 +244,7 @@ export class DhtNode implements AsyncDisposable {
     try {
       await promise
     } catch (error) {
-      if (systemCode(error) === 'EADDRINUSE') {
-        const how = portOption === undefined ? '' : ` with ${portOption}`
-        throw new FailedError(
-          'port-in-use',
-          `UDP port ${port} on ${bind} is in use by another program; choose another${how} or stop that program`,
-          { cause: error },
-        )
-      }
-      throw new FailedError('cannot-listen', `cannot listen on UDP ${bind}:${port}: ${systemCode(error)}`, {
-        cause: error,
-      })
+      throw listenError(error, { protocol: 'UDP', bind, port, option: portOption })
     } finally {
       this.#socket.off('error', reject)
     }

@@ -32,6 +32,8 @@ export interface PolicyContext {
   /** Our DHT node's port; null for a node that must not be kept by others (BEP 43). */
   readonly dhtPort: number | null
   readonly onDhtNode: (node: PeerAddress) => void
+  /** Of a torrent without content, where peers only meet: is the peer at this address connected already? */
+  readonly isMet?: (address: string) => boolean
   /** Runs `dial` with outgoing encryption off. */
   readonly withoutEncryption: <T>(dial: () => T) => T
 }
@@ -109,7 +111,7 @@ export class WirePolicy {
   /** Is there no use in a connection to this address: ourselves, a liar, or a seed while we are one? */
   #isPointless(address: string): boolean {
     const host = address.slice(0, address.lastIndexOf(':'))
-    if (this.#self.get(address) || this.#isLiar(host, address)) return true
+    if (this.#self.get(address) || this.#isLiar(host, address) || this.#context.isMet?.(address)) return true
     return this.#torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()
   }
 
@@ -152,6 +154,8 @@ export class WirePolicy {
       if (!wire.peerChoking) torrent._update()
       checkSeed()
     }
+    // A torrent without content is never ready, and every connection ever made would wait for it.
+    if (this.#context.isMet !== undefined) return
     // After the engine's own bitfield message, which BEP 3 wants to be the first.
     if (torrent.ready) setImmediate(greet)
     else torrent.once('ready', () => setImmediate(greet))
