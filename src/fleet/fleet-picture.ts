@@ -154,7 +154,7 @@ export class FleetPicture implements RosterListener {
   }
 
   #shardStatus({ facts, offers, view }: Row): ShardStatus {
-    const { infoHash, name, length, pieceLength, sha256, model, number, count } = facts
+    const { infoHash, name, length } = facts
     const copies: Copy[] = []
     let wholeSeeds = 0
     for (const [hostId, { state, verifiedBytes }] of offers) {
@@ -162,20 +162,8 @@ export class FleetPicture implements RosterListener {
       if (state === 'seeding' && this.#onlineHost(hostId) !== undefined) wholeSeeds++
     }
     const magnet = magnetFor({ infoHash, name, length, peers: [] })
-    return {
-      infoHash,
-      name,
-      length,
-      pieceLength,
-      sha256,
-      magnet,
-      model,
-      number,
-      count,
-      copies,
-      wholeSeeds,
-      ...view,
-    }
+    const { state: _state, verifiedBytes: _verifiedBytes, ...offered } = facts
+    return { ...offered, magnet, copies, wholeSeeds, ...view }
   }
 
   #put(host: KnownHost, shard: OfferedShard): void {

@@ -111,6 +111,9 @@ export interface ShardStatus {
   /** Its place in a split set, from 1; 1 of 1 for a single-file model. */
   readonly number: number
   readonly count: number
+  /** `general.architecture` and `general.size_label` of its header, which the first shard of a set has alone. */
+  readonly architecture: string | null
+  readonly sizeLabel: string | null
   readonly copies: readonly Copy[]
   /** Hosts online whose last heartbeat says that they seed it. */
   readonly wholeSeeds: number
