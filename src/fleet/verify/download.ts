@@ -1,0 +1,133 @@
+/**
+ * Downloads as anybody would make them: an infohash, the bootstrap nodes and nothing else, through the ordinary
+ * getter, into a folder that is gone afterwards.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DEFAULTS } from '../../config.ts'
+import { asDiskError, messageOf, SwarmError } from '../../errors.ts'
+import { HashPool } from '../../library/hash-pool.ts'
+import { formatBytes } from '../../log.ts'
+import { formatPeerAddress } from '../../metainfo/peer-address.ts'
+import { type GetState, Getter } from '../getter.ts'
+import { type DhtChoice, Network } from '../network.ts'
+import { type Finding, formatMs, outOf } from './checks.ts'
+import { bootstrapNames } from './dht-checks.ts'
+import type { SeededShard } from './picture.ts'
+
+/** Without a new byte for so long, nobody is found or nobody sends. */
+const STALL_MS = 30_000
+
+/** How downloads are made. */
+export interface DownloadOptions {
+  readonly dht: DhtChoice
+  readonly bind: string
+  /** Where the folder is made; it needs room for one shard. */
+  readonly tempDir: string
+}
+
+/** The shard that costs least to fetch. */
+export function smallestOf(shards: readonly SeededShard[]): SeededShard | undefined {
+  return shards.reduce<SeededShard | undefined>(
+    (least, next) => (least === undefined || next.shard.length < least.shard.length ? next : least),
+    undefined,
+  )
+}
+
+/** Fetches each of `wanted` in full, one after the other, each by a fresh client. */
+export async function checkDownload(
+  wanted: readonly SeededShard[],
+  options: DownloadOptions,
+  signal: AbortSignal,
+): Promise<Finding> {
+  if (wanted.length === 0) {
+    return { evidence: [], problems: ['nobody offers a whole shard, so none can be fetched'], repeat: [] }
+  }
+  const problems: string[] = []
+  const evidence: string[] = []
+  let bytes = 0
+  for (const { shard } of wanted) {
+    try {
+      const got = await fetchOnce(shard, options, signal)
+      if (got.sha256 !== shard.sha256) {
+        problems.push(
+          `${shard.name} (${shard.infoHash}) arrived whole with SHA-256 ${got.sha256}; the catalogue says ${shard.sha256}. ` +
+            'The host that says so is wrong; its record of the file is damaged',
+        )
+        continue
+      }
+      bytes += shard.length
+      evidence.push(
+        `${shard.name} ${shard.infoHash}: metadata ${formatMs(got.metadataMs)} after the start, whole after ` +
+          `${formatMs(got.wholeMs)}, at most ${got.peers} peers; GGUF whole, SHA-256 ${got.sha256} as in the catalogue`,
+      )
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof SwarmError)) throw error
+      problems.push(`${shard.name} (${shard.infoHash}) cannot be fetched: ${messageOf(error)}`)
+    }
+  }
+  const names = bootstrapNames(options.dht).map((address) => ` --bootstrap ${formatPeerAddress(address)}`)
+  const from = options.dht.kind === 'private' ? names.join('') : ' --public'
+  const summary = `${outOf(evidence.length, wanted.length)} fetched by infohash alone (${formatBytes(bytes)}), SHA-256 and GGUF right`
+  const repeat = wanted.map(({ shard }) => `gguf-swarm get ${shard.infoHash}${from} --out /tmp/verified`)
+  return { evidence: [summary, ...evidence], problems, repeat }
+}
+
+interface Fetched {
+  readonly sha256: string
+  readonly metadataMs: number
+  readonly wholeMs: number
+  readonly peers: number
+}
+
+async function fetchOnce(
+  { infoHash }: SeededShard['shard'],
+  { dht, bind, tempDir }: DownloadOptions,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  const out = await mkdtemp(join(tempDir, 'gguf-swarm-verify-')).catch((error: unknown) => {
+    throw asDiskError(error, tempDir)
+  })
+  try {
+    let getter: Getter | undefined
+    await using network = await Network.start(
+      {
+        bind,
+        port: { port: 0, required: false },
+        dhtPort: { port: 0, required: false },
+        dht,
+        uploadLimit: null,
+        maxConns: DEFAULTS.maxConns,
+        advertise: [],
+        nodeId: randomBytes(20).toString('hex'),
+        savedNodes: [],
+        readOnly: true,
+        identity: randomBytes(20).toString('hex'),
+      },
+      { onPeer: (_infoHash, peer) => getter?.heardOf(peer) },
+    )
+    await using pool = new HashPool()
+    const startedAt = performance.now()
+    let metadataMs = 0
+    let peers = 0
+    getter = new Getter(
+      network,
+      pool,
+      { id: { kind: 'infoHash', infoHash, peers: [] }, out, peers: [], timeoutMs: STALL_MS },
+      {
+        onEvent: ({ event }) => {
+          if (event === 'metadata') metadataMs = performance.now() - startedAt
+        },
+        onState: (state: GetState) => {
+          peers = Math.max(peers, state.peers)
+        },
+      },
+    )
+    const { hashed } = await getter.run(signal)
+    return { sha256: hashed.sha256, metadataMs, wholeMs: performance.now() - startedAt, peers }
+  } finally {
+    await rm(out, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
