@@ -13,6 +13,7 @@ import type { TorrentId } from '../metainfo/parse.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { type Attempted, attempt } from './attempt.ts'
 import type { GetEvent } from './events.ts'
+import { type Expected, requireName, requireSha256 } from './expected.ts'
 import type { Network } from './network.ts'
 import { Partial } from './partial.ts'
 import { lengthOf, matchingPieces, samePieces } from './pieces.ts'
@@ -22,7 +23,7 @@ import { type Stall, StallWatch } from './stall.ts'
 const MAX_REPAIRS = 2
 
 /** Complete settings of one download. */
-export interface GetOptions {
+export interface GetOptions extends Expected {
   readonly id: TorrentId
   readonly out: string
   /** Peers to try besides those the DHT names. */
@@ -118,6 +119,7 @@ export class Getter {
       const hashed = await this.#hash(partial.path, metainfo, signal)
       if (hashed === null || !(await this.#isWhole(partial, metainfo, hashed))) continue
       await this.#requireGguf(partial, metainfo)
+      requireSha256(this.#options, metainfo, hashed.sha256)
       const path = join(out, metainfo.name)
       const taken = await this.#publish(partial, path, () => this.#present(metainfo, out, signal))
       return this.#done(metainfo, taken ?? { path, hashed: await underItsName(path, hashed) })
@@ -166,6 +168,7 @@ export class Getter {
   }
 
   #accept(metainfo: Metainfo): void {
+    requireName(this.#options, metainfo)
     this.#metainfo = metainfo
     this.#phase = 'downloading'
     const { infoHash, name, length, pieceLength } = metainfo
@@ -227,7 +230,10 @@ export class Getter {
     if (length === metainfo.length) {
       this.#phase = 'verifying'
       const hashed = await this.#hash(path, metainfo, signal)
-      if (hashed !== null && samePieces(hashed, metainfo)) return { path, hashed }
+      if (hashed !== null && samePieces(hashed, metainfo)) {
+        requireSha256(this.#options, metainfo, hashed.sha256)
+        return { path, hashed }
+      }
     }
     throw new InvalidDataError(
       'occupied',
