@@ -11,6 +11,7 @@ import { keyCommand } from './commands/key.ts'
 import { magnetCommand } from './commands/magnet.ts'
 import { seedCommand } from './commands/seed.ts'
 import { upCommand } from './commands/up.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { webCommand } from './commands/web.ts'
 import { EXIT, type ExitCode, messageOf, SwarmError, UsageError } from './errors.ts'
 import { printable } from './log.ts'
@@ -67,6 +68,7 @@ function program(): ReturnType<typeof yargs> {
     .command(commandModule(magnetCommand, context))
     .command(commandModule(keyCommand, context))
     .command(commandModule(webCommand, context))
+    .command(commandModule(verifyCommand, context))
     .command(commandModule(upCommand, context))
     .demandCommand(1, 'give a command, such as: gguf-swarm seed')
     .strict()
