@@ -229,6 +229,15 @@ export const SMALLEST_MODEL_BYTES = 256
 
 const WRITE_CHUNK_BYTES = 1024 * 1024
 
+/** A file that {@link writeModel} makes. */
+export interface ModelFile {
+  readonly bytes: number
+  readonly seed: number
+  readonly name?: string
+  /** Makes it one of a split set; `no` counts from 0. */
+  readonly split?: { readonly no: number; readonly count: number }
+}
+
 /**
  * Writes a valid GGUF file of exactly `bytes` bytes: a short header and one I8 tensor that reaches to
  * the last byte, so that a copy that lacks even one byte is incomplete. Equal arguments give equal files,
@@ -236,9 +245,9 @@ const WRITE_CHUNK_BYTES = 1024 * 1024
  */
 export async function writeModel(
   path: string,
-  { bytes, seed, name = `test model ${seed}` }: { bytes: number; seed: number; name?: string },
+  { bytes, seed, name = `test model ${seed}`, split }: ModelFile,
 ): Promise<void> {
-  const header = modelHeader(bytes, name)
+  const header = modelHeader(bytes, name, split)
   const file = await open(path, 'w')
   try {
     await writeAll(file, header)
@@ -252,8 +261,12 @@ export async function writeModel(
 }
 
 /** The header of a file of `bytes` bytes, padded to where the data begins. */
-function modelHeader(bytes: number, name: string): Buffer {
-  const metadata = { 'general.architecture': value('string', 'test'), 'general.name': value('string', name) }
+function modelHeader(bytes: number, name: string, split: ModelFile['split']): Buffer {
+  const metadata = {
+    'general.architecture': value('string', 'test'),
+    'general.name': value('string', name),
+    ...(split === undefined ? {} : splitMetadata(split)),
+  }
   const header = (length: number): Buffer => {
     const tensors: TensorSpec[] = [{ name: 'data', dims: [length], type: 'i8', data: new Uint8Array() }]
     return buildGguf({ metadata, tensors })
@@ -265,6 +278,13 @@ function modelHeader(bytes: number, name: string): Buffer {
   }
   return header(dataBytes)
 }
+
+/** Each shard holds one tensor. */
+const splitMetadata = ({ no, count }: NonNullable<ModelFile['split']>): Record<string, TypedValue> => ({
+  'split.no': value('u16', no),
+  'split.count': value('u16', count),
+  'split.tensors.count': value('i32', count),
+})
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
