@@ -89,12 +89,13 @@ export class FeedBook {
   #nextNumber = 1
   #seq = 0
   #status: FleetStatus
-  #events: readonly FleetEvent[]
+  #events: readonly FleetEvent[] = []
+  #lastEventId = 0
   #snapshot: Buffer | undefined
 
   constructor(status: FleetStatus, events: readonly FleetEvent[]) {
     this.#status = status
-    this.#events = events
+    this.#addEvents(events)
   }
 
   /** The last message's number. */
@@ -116,11 +117,10 @@ export class FeedBook {
   /** Moves on to a newer state and gives the patch that leads there; null when nothing changed. */
   advance(status: FleetStatus, events: readonly FleetEvent[]): Buffer | null {
     const before = this.#status
-    const lastId = this.#events.at(-1)?.id ?? 0
     const hosts = changes(before.hosts, status.hosts, ({ hostId }) => hostId)
     const models = changes(before.models, status.models, ({ name }) => name)
     const shards = changes(before.shards, status.shards, ({ infoHash }) => infoHash)
-    const news = events.filter(({ id }) => id > lastId)
+    const news = this.#addEvents(events)
     const parts: Omit<PatchMessage, 'type' | 'seq' | 'time'> = {
       ...(isSame(before.totals, status.totals) ? {} : { totals: status.totals }),
       ...(isSame(before.coordinator, status.coordinator) ? {} : { coordinator: status.coordinator }),
@@ -131,7 +131,6 @@ export class FeedBook {
       ...(news.length > 0 && { events: news }),
     }
     this.#status = status
-    this.#events = events
     if (Object.keys(parts).length === 0) return null
     this.#snapshot = undefined
     this.#seq++
@@ -141,6 +140,15 @@ export class FeedBook {
 
   tick(): Buffer {
     return encode({ type: 'tick', seq: this.#seq, time: new Date().toISOString() })
+  }
+
+  /** Gives those that are new. The list is copied: its owner may go on filling it. */
+  #addEvents(events: readonly FleetEvent[]): readonly FleetEvent[] {
+    const news = events.filter(({ id }) => id > this.#lastEventId)
+    if (news.length === 0) return news
+    this.#lastEventId = news.at(-1)?.id ?? 0
+    this.#events = [...events]
+    return news
   }
 
   #compact({ hosts, shards, ...rest }: FleetStatus): CompactStatus {

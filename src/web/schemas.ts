@@ -105,6 +105,8 @@ const { copies, ...shardProperties }: { readonly [K in keyof ShardStatus]: Schem
   model: text,
   number: described('Its place in the set, from 1.', { type: 'integer', minimum: 1 }),
   count: { type: 'integer', minimum: 1 },
+  architecture: orNull(text),
+  sizeLabel: orNull(text),
   copies: listOf(named('Copy')),
   wholeSeeds: described('Hosts online that seed it, by their last heartbeat.', count),
   seen: described('Seen on the wire; null before the first look.', orNull(named('SeenPeers'))),
