@@ -13,8 +13,8 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { readId } from './get.ts'
 import { JSON_OPTION } from './options.ts'
+import { readId } from './torrent-ids.ts'
 
 const builder = (yargs: Argv) =>
   yargs

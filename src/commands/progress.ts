@@ -66,13 +66,38 @@ export function renderState(state: GetState, pace: number | null, columns: numbe
   return lines
 }
 
+/** A model's shards together, while several downloads are shown above it. */
+export interface Total {
+  readonly name: string
+  readonly shards: number
+  readonly doneShards: number
+  readonly verifiedBytes: number
+  readonly length: number
+}
+
+/** A model in one line. */
+export function renderTotal(total: Total, pace: number | null, columns: number): string {
+  const { shards, doneShards, verifiedBytes, length } = total
+  const widths = columns >= WIDE.from ? WIDE : NARROW
+  const share = length === 0 ? 1 : verifiedBytes / length
+  const parts = [
+    shorten(printable(total.name), widths.name),
+    `${bar(share, widths.bar)} ${String(Math.floor(share * 100)).padStart(3)} %`,
+    `${doneShards} of ${shards} shards`,
+    `${formatBytes(verifiedBytes)} of ${formatBytes(length)}`,
+  ]
+  if (pace !== null) parts.push(`${formatBytes(pace)}/s`)
+  if (pace !== null && pace >= 1) parts.push(`${formatSeconds((length - verifiedBytes) / pace)} left`)
+  return shorten(parts.join('  '), columns - 1)
+}
+
 const bar = (share: number, columns: number): string => {
   const full = Math.floor(share * columns)
   return `[${'#'.repeat(full)}${'.'.repeat(columns - full)}]`
 }
 
 /** Cuts by what a terminal shows: a Chinese character takes two columns, a combining accent none. */
-function shorten(text: string, columns: number): string {
+export function shorten(text: string, columns: number): string {
   if (stringWidth(text) <= columns) return text
   let kept = ''
   for (const { segment } of new Intl.Segmenter().segment(text)) {
@@ -82,12 +107,22 @@ function shorten(text: string, columns: number): string {
   return `${kept}…`
 }
 
+/** A model that is followed: its shards by infohash, and which of them are done. */
+interface Followed {
+  readonly name: string
+  readonly lengths: ReadonlyMap<InfoHash, number>
+  readonly done: Set<InfoHash>
+  readonly pace: Pace
+  printedAt: number
+}
+
 /** Shows the states of all downloads of one command. */
 export class ProgressDisplay {
   readonly #write: (text: string) => void
   readonly #isInteractive: boolean
   readonly #columns: () => number
   readonly #states = new Map<InfoHash, { state: GetState; pace: Pace; printedAt: number; said: string }>()
+  readonly #followed: Followed[] = []
   #drawnLines = 0
 
   constructor(options: { write: (text: string) => void; isInteractive: boolean; columns: () => number }) {
@@ -96,15 +131,25 @@ export class ProgressDisplay {
     this.#columns = options.columns
   }
 
+  /** From now on the shards of a model are also summed up in a line of their own. */
+  follow(name: string, shards: readonly { readonly infoHash: InfoHash; readonly length: number }[]): void {
+    const lengths = new Map(shards.map(({ infoHash, length }) => [infoHash, length]))
+    this.#followed.push({ name, lengths, done: new Set(), pace: new Pace(), printedAt: Date.now() })
+  }
+
   update(state: GetState): void {
     const now = Date.now()
     const known = this.#states.get(state.infoHash) ?? { state, pace: new Pace(), printedAt: 0, said: '' }
     known.state = state
     known.pace.add(now, state.verifiedBytes)
     this.#states.set(state.infoHash, known)
+    for (const followed of this.#followed) followed.pace.add(now, this.#totalOf(followed).verifiedBytes)
     if (this.#isInteractive) {
       this.#draw()
       return
+    }
+    for (const followed of this.#followed) {
+      if (now - followed.printedAt >= PLAIN_INTERVAL_MS) this.#printTotal(followed)
     }
     const topic = `${state.phase}:${state.stall?.reason ?? ''}`
     if (now - known.printedAt < PLAIN_INTERVAL_MS && topic === known.said) return
@@ -114,9 +159,16 @@ export class ProgressDisplay {
   }
 
   /** A download ended; its line goes, and `line` stays above the others. */
-  finish(infoHash: InfoHash, line: string): void {
+  finish(infoHash: InfoHash, line: string, isDone = true): void {
     this.#states.delete(infoHash)
+    for (const { lengths, done } of this.#followed) if (isDone && lengths.has(infoHash)) done.add(infoHash)
     this.print(line)
+  }
+
+  /** A model ended, whole or not; its line goes. */
+  unfollow(name: string): void {
+    const at = this.#followed.findIndex((followed) => followed.name === name)
+    if (at >= 0) this.#followed.splice(at, 1)
   }
 
   /** Prints a line that stays, above what is redrawn. */
@@ -132,10 +184,29 @@ export class ProgressDisplay {
     this.#drawnLines = 0
   }
 
+  #totalOf({ name, lengths, done }: Followed): Total {
+    let [verifiedBytes, length] = [0, 0]
+    for (const [infoHash, bytes] of lengths) {
+      length += bytes
+      verifiedBytes += done.has(infoHash) ? bytes : (this.#states.get(infoHash)?.state.verifiedBytes ?? 0)
+    }
+    return { name, shards: lengths.size, doneShards: done.size, verifiedBytes, length }
+  }
+
+  #printTotal(followed: Followed): void {
+    followed.printedAt = Date.now()
+    const pace = followed.pace.bytesPerSecond()
+    this.#write(`${renderTotal(this.#totalOf(followed), pace, Number.POSITIVE_INFINITY)}\n`)
+  }
+
   #draw(): void {
+    const columns = this.#columns()
     const lines = [...this.#states.values()].flatMap(({ state, pace }) =>
-      renderState(state, pace.bytesPerSecond(), this.#columns()),
+      renderState(state, pace.bytesPerSecond(), columns),
     )
+    for (const followed of this.#followed) {
+      lines.push(renderTotal(this.#totalOf(followed), followed.pace.bytesPerSecond(), columns))
+    }
     const up = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A\r` : ''
     this.#write(`${up}\x1b[J${lines.map((line) => `${line}\n`).join('')}`)
     this.#drawnLines = lines.length

@@ -53,6 +53,13 @@ export type GetEvent =
       readonly length: number
       readonly sha256: string
     }
+  /** All shards of a model asked for by name are there; `path` is the first one's, which loaders want. */
+  | {
+      readonly event: 'model'
+      readonly name: string
+      readonly path: string
+      readonly shards: readonly string[]
+    }
   | ErrorEvent
 
 /** Something went wrong; `code` is stable, `message` names the file or hash and says what to do. */

@@ -142,9 +142,17 @@ function nameInSet(
 const sorted = (shards: readonly FleetShard[]): readonly FleetShard[] =>
   [...shards].sort((a, b) => a.count - b.count || a.number - b.number || (a.infoHash < b.infoHash ? -1 : 1))
 
+/** Models come first: the shards of one that is near would fill the list with the same name. */
 function unknown(name: string, shards: readonly FleetShard[]): Resolution {
-  const names = new Set(shards.flatMap((shard) => [shard.model, shard.name]))
-  return { kind: 'unknown', near: nearNames(name, names), known: names.size }
+  const models = new Set(shards.map(({ model }) => model))
+  const files = new Set(shards.map((shard) => shard.name))
+  const [first, second] = /\.gguf$/i.test(name) ? [files, models] : [models, files]
+  const near = nearNames(name, first)
+  return {
+    kind: 'unknown',
+    near: near.length > 0 ? near : nearNames(name, second),
+    known: new Set([...models, ...files]).size,
+  }
 }
 
 /** Names that look like `name`, the nearest first; those that contain it count as near. */

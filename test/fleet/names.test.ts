@@ -207,6 +207,8 @@ test('an unknown name has near ones', () => {
   assert.deepEqual(nearNames('qwen2 7b', names), ['Qwen2-7B.gguf'])
   assert.deepEqual(nearNames('nothing like it', names), [])
   assert.deepEqual(nearNames('...', names), [])
+  const nearSet = resolveName('Y', [...setOf('y-1'), shard(50, { name: 'z.gguf' })])
+  assert.deepEqual(nearSet, { kind: 'unknown', near: ['y-1'], known: 7 }, 'a set is named once')
   assert.deepEqual(resolveName('x', []), { kind: 'unknown', near: [], known: 0 })
 })
 

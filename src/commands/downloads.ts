@@ -1,0 +1,192 @@
+/** The downloads of one `get`: each shard once, a model's few at a time, and what is printed of them. */
+import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
+import type { Found, FoundShard } from '../fleet/name-search.ts'
+import type { Network } from '../fleet/network.ts'
+import type { HashPool } from '../library/hash-pool.ts'
+import { formatBytes } from '../log.ts'
+import type { InfoHash } from '../metainfo/info-hash.ts'
+import type { TorrentId } from '../metainfo/parse.ts'
+import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { type CommandContext, jsonWriter } from './context.ts'
+import { formatSeconds, ProgressDisplay } from './progress.ts'
+
+/**
+ * Shards of a model in flight: enough to keep a line busy while one is verified, few enough that the first are
+ * whole, and of use to others, long before the last.
+ */
+const MAX_SHARDS_AT_ONCE = 4
+
+/** Complete settings of all downloads. */
+export interface DownloadsOptions {
+  readonly network: Network
+  readonly pool: HashPool
+  readonly out: string
+  readonly peers: readonly PeerAddress[]
+  readonly timeoutMs: number | null
+  readonly signal: AbortSignal
+}
+
+/** Runs downloads; failures are reported, never thrown. */
+export class Downloads {
+  readonly #options: DownloadsOptions
+  readonly #report: Reporter
+  readonly #getters = new Map<InfoHash, Getter>()
+  readonly #running = new Map<InfoHash, Promise<GetResult | null>>()
+
+  constructor(options: DownloadsOptions, report: Reporter) {
+    this.#options = options
+    this.#report = report
+  }
+
+  /** A peer of a torrent was heard of by the network. */
+  heardOf(infoHash: InfoHash, peer: PeerAddress): void {
+    this.#getters.get(infoHash)?.heardOf(peer)
+  }
+
+  /** Fetches one torrent and prints its path. */
+  async one(id: TorrentId): Promise<void> {
+    const result = await this.#fetch(id)
+    if (result !== null) this.#report.path(result.path)
+  }
+
+  /** Fetches what a name stands for, and prints the one path that a program needs to load it. */
+  async named(found: Found): Promise<void> {
+    const { kind, name, shards } = found
+    const [first] = shards
+    if (first === undefined) return
+    if (kind === 'shard') {
+      const result = await this.#shard(first)
+      if (result !== null) this.#report.path(result.path)
+      return
+    }
+    if (shards.length > 1) this.#report.follow(name, shards)
+    const results = await eachOf(shards, MAX_SHARDS_AT_ONCE, (shard) => this.#shard(shard))
+    const missing = shards.filter((_, at) => results[at] === null)
+    this.#report.model(
+      name,
+      results.flatMap((result) => result?.path ?? []),
+      missing,
+    )
+  }
+
+  /** The files that were fetched, or stood there already. */
+  async results(): Promise<readonly GetResult[]> {
+    return (await Promise.all(this.#running.values())).filter((result) => result !== null)
+  }
+
+  #shard({ infoHash, name, length, sha256, peers }: FoundShard): Promise<GetResult | null> {
+    return this.#fetch(
+      { kind: 'magnet', infoHash, name, length, peers },
+      { expectedName: name, expectedSha256: sha256 },
+    )
+  }
+
+  /** A torrent that several names stand for is fetched once. */
+  #fetch(
+    id: TorrentId,
+    expected: { expectedName?: string; expectedSha256?: string } = {},
+  ): Promise<GetResult | null> {
+    const running = this.#running.get(id.infoHash) ?? this.#run(id, expected)
+    this.#running.set(id.infoHash, running)
+    return running
+  }
+
+  async #run(
+    id: TorrentId,
+    expected: { expectedName?: string; expectedSha256?: string },
+  ): Promise<GetResult | null> {
+    const { network, pool, signal, out, peers, timeoutMs } = this.#options
+    const { infoHash } = id
+    const options = { id, out, peers, timeoutMs, ...expected }
+    const getter = new Getter(network, pool, options, this.#report.listener)
+    this.#getters.set(infoHash, getter)
+    try {
+      const result = await getter.run(signal)
+      this.#report.done(result)
+      return result
+    } catch (error) {
+      this.#report.failed(infoHash, error, signal)
+      return null
+    }
+  }
+}
+
+/** Like `Promise.all` over `work`, with at most `limit` under way; in order. */
+async function eachOf<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const results: R[] = []
+  const left = items.entries() // shared, so that each item is taken once
+  const takeTurns = async (): Promise<void> => {
+    for (const [at, item] of left) results[at] = await work(item)
+  }
+  await Promise.all(Array.from({ length: limit }, takeTurns))
+  return results
+}
+
+/** What is told of the downloads, to people or programs. */
+export interface Reporter {
+  readonly listener: GetListener
+  /** A path for scripts. */
+  path(path: string): void
+  done(result: GetResult): void
+  failed(infoHash: InfoHash, error: unknown, signal: AbortSignal): void
+  follow(name: string, shards: readonly FoundShard[]): void
+  model(name: string, paths: readonly string[], missing: readonly FoundShard[]): void
+  /** A name that cannot be fetched. */
+  refused(error: unknown): void
+  say(line: string): void
+}
+
+/** The reporter of a command. */
+export function reporter({ json }: { readonly json: boolean }, context: CommandContext): Reporter {
+  const write = json ? jsonWriter(context.out) : null
+  const { err, isInteractive, columns } = context
+  const display = new ProgressDisplay({ write: err, isInteractive, columns })
+  const startedAt = Date.now()
+  const seconds = (): string => formatSeconds((Date.now() - startedAt) / 1000)
+  const told = new Set<string>()
+  const path = (path: string): void => {
+    if (!json && !told.has(path)) context.out(`${path}\n`)
+    told.add(path)
+  }
+  return {
+    listener: {
+      onEvent: (event) => write?.(event),
+      onState: (state) => json || display.update(state),
+    },
+    path,
+    done: ({ metainfo: { infoHash, name, length }, hashed }) => {
+      if (json) return
+      display.finish(
+        infoHash,
+        `✓ ${name}: ${formatBytes(length)} verified in ${seconds()} (SHA-256 ${hashed.sha256})`,
+      )
+    },
+    failed: (infoHash, error, signal) => {
+      if (!json) display.finish(infoHash, `✗ ${infoHash}`, false)
+      display.clear()
+      if (!signal.aborted || error !== signal.reason) context.fail(error)
+    },
+    follow: (name, shards) => json || display.follow(name, shards),
+    model: (name, paths, missing) => {
+      display.unfollow(name)
+      const [first] = paths
+      if (missing.length > 0 || first === undefined) {
+        const names = missing.map((shard) => shard.name).join(', ')
+        display.print(`✗ ${name}: ${names} missing; the same command fetches what is not there yet`)
+        return
+      }
+      write?.({ event: 'model', ...{ name, path: first, shards: paths } })
+      if (!json && paths.length > 1) display.print(`✓ ${name}: ${paths.length} shards in ${seconds()}`)
+      path(first)
+    },
+    refused: (error) => {
+      display.clear()
+      context.fail(error)
+    },
+    say: (line) => display.print(line),
+  }
+}
