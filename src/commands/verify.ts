@@ -5,10 +5,9 @@ import type { Argv } from 'yargs'
 import { FailedError, messageOf, NotFoundError, type SwarmError, UsageError } from '../errors.ts'
 import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
-import { CHECKS, type Check } from '../fleet/verify/checks.ts'
 import { bootstrapNames } from '../fleet/verify/dht-checks.ts'
 import type { HostLog } from '../fleet/verify/log-lines.ts'
-import { MARKS, renderReport, verdictLine } from '../fleet/verify/report.ts'
+import { renderReport, verdictLine } from '../fleet/verify/report.ts'
 import { type Verification, type VerifyOptions, verifyFleet } from '../fleet/verify/verify.ts'
 import { writeFileAtomic } from '../library/atomic-file.ts'
 import { printable } from '../log.ts'
@@ -16,14 +15,12 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
+import { checkEvent, renderCheck, verdictEvent } from './verify-output.ts'
 
 /** A host is met some seconds after its start; a fleet of many tells its catalogues for a while. */
 const TIMEOUT_SECONDS = 30
 /** Random pieces of each copy: little to fetch, and a disk that rots in many places is found by some run. */
 const SAMPLE_PIECES = 2
-/** Problems and evidence lines of one check on the terminal; the report has all of them. */
-const MAX_LINES = 12
-const TITLE_COLUMNS: number = Math.max(...Object.values(CHECKS).map((title) => title.length))
 
 const builder = (yargs: Argv) =>
   yargs
@@ -94,7 +91,7 @@ async function runVerify(args: VerifyArguments, context: CommandContext): Promis
   }
   const verification = await verifyFleet(
     { ...settings, logs, member: running.member, dht: coordinator.dht, bind: coordinator.bind },
-    (check) => (write === null ? context.err(renderCheck(check)) : write(eventOf(check))),
+    (check) => (write === null ? context.err(renderCheck(check)) : write(checkEvent(check))),
     AbortSignal.any([context.signal, stop.signal]),
   )
   if (args.report !== undefined) {
@@ -153,30 +150,9 @@ async function readLog(path: string): Promise<HostLog> {
   }
 }
 
-function eventOf({ id, number, title, verdict, evidence, problems, repeat, tookMs }: Check) {
-  return { event: 'check', id, number, title, verdict, evidence, problems, repeat, tookMs }
-}
-
-/** One row of the table, and beneath it what went wrong. */
-export function renderCheck({ verdict, number, title, evidence, problems }: Check): string {
-  const summary = evidence[0] ?? ''
-  const row = `${MARKS[verdict]} ${String(number).padStart(2)}  ${title.padEnd(TITLE_COLUMNS)}  ${summary}`
-  const details = problems.slice(0, MAX_LINES).map((problem) => `      ✗ ${problem}`)
-  if (problems.length > MAX_LINES)
-    details.push(`      … and ${problems.length - MAX_LINES} more; --report has all`)
-  return [row, ...details].map((line) => `${printable(line.trimEnd())}\n`).join('')
-}
-
 function tell(verification: Verification, args: VerifyArguments, context: CommandContext): void {
-  const { ok, checks, picture, tookMs } = verification
   if (args.json) {
-    const of = (verdict: Check['verdict']): number =>
-      checks.filter((check) => check.verdict === verdict).length
-    const counts = { passed: of('pass'), failed: of('fail'), skipped: of('skipped') }
-    const { hosts, shards, copies } = picture
-    const seen = { hosts: hosts.length, shards: shards.length, copies: copies.length }
-    const verdict = { event: 'verdict', ok, ...counts, ...seen, tookMs, report: args.report ?? null }
-    jsonWriter(context.out)(verdict)
+    jsonWriter(context.out)(verdictEvent(verification, args.report ?? null))
     return
   }
   context.err(`${printable(verdictLine(verification))}\n`)
