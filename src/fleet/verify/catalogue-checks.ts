@@ -19,10 +19,13 @@ export interface CoordinatorFacts {
   readonly expected: Expectation
   readonly strays: readonly Stray[]
   readonly turnedAway: Readonly<Record<string, number>>
+  /** How a command joins this fleet. */
+  readonly access: string
 }
 
 /** Is every host there, completely known, and heard of lately? */
-export function checkCoordinator({ picture, now, expected, strays, turnedAway }: CoordinatorFacts): Finding {
+export function checkCoordinator(facts: CoordinatorFacts): Finding {
+  const { picture, now, expected, strays, turnedAway } = facts
   const problems: string[] = []
   const silences: number[] = []
   const current = new Map(now.map((host) => [host.info.hostId, host]))
@@ -64,7 +67,7 @@ export function checkCoordinator({ picture, now, expected, strays, turnedAway }:
   )
   const refused = Object.entries(turnedAway).map(([reason, count]) => `${reason} ${count}`)
   if (refused.length > 0) evidence.push(`peers turned away: ${refused.join(', ')}`)
-  return { evidence: [summary, ...evidence], problems, repeat: ['gguf-swarm status --json'] }
+  return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${facts.access} --json`] }
 }
 
 function missingHosts(hosts: number, expected: number, strays: readonly Stray[]): string {
@@ -82,7 +85,7 @@ function missingHosts(hosts: number, expected: number, strays: readonly Stray[])
 }
 
 /** Does each name stand for one content, and has each set all its shards? */
-export function checkNames(shards: readonly SeededShard[]): Finding {
+export function checkNames(shards: readonly SeededShard[], access: string): Finding {
   if (shards.length === 0) return skip('no shard is offered')
   const problems = [...nameConflicts(shards), ...sha256Conflicts(shards)]
   const models = new Map<string, SeededShard[]>()
@@ -109,7 +112,7 @@ export function checkNames(shards: readonly SeededShard[]): Finding {
   }
   const names = new Set(shards.map(({ shard }) => shard.name)).size
   const summary = `${names} names for ${shards.length} contents; ${outOf(whole, models.size)} models complete`
-  return { evidence: [summary, ...evidence], problems, repeat: ['gguf-swarm status'] }
+  return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${access}`] }
 }
 
 function nameConflicts(shards: readonly SeededShard[]): readonly string[] {

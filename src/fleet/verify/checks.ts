@@ -76,15 +76,18 @@ export async function runCheck(
 /** A finding that says why nothing could be looked at. */
 export const skip = (why: string): Finding => ({ evidence: [], problems: [], repeat: [], skipped: why })
 
-/** `4 of 4`, and a name where something lacks. */
+/** `3/4`. */
 export const outOf = (count: number, all: number): string => `${count}/${all}`
 
-/** Milliseconds for people: one digit below ten. */
-export const formatMs = (ms: number): string => (ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`)
+/** Times for people: two digits or more. */
+export function formatMs(ms: number): string {
+  if (ms < 10) return `${ms.toFixed(1)} ms`
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
+}
 
 /** The least and the greatest of some times. */
 export function formatSpan(times: readonly number[]): string {
-  if (times.length === 0) return 'no time'
+  if (times.length === 0) return '–'
   const [least, greatest] = [Math.min(...times), Math.max(...times)]
   return times.length === 1 ? formatMs(least) : `${formatMs(least)} to ${formatMs(greatest)}`
 }

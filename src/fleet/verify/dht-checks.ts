@@ -1,6 +1,6 @@
 /** What is checked of the DHT: its bootstrap nodes, what is registered in it, the nodes of the hosts. */
 import { PUBLIC_BOOTSTRAP } from '../../config.ts'
-import type { InfoHash } from '../../metainfo/info-hash.ts'
+import { type InfoHash, infoHashBytes } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import { isOwnAddress } from '../../swarm/address.ts'
 import { askDhtNode, type DhtAnswer } from '../../swarm/dht-probe.ts'
@@ -28,6 +28,15 @@ export const bootstrapNames = (dht: DhtChoice): readonly PeerAddress[] =>
 export const pingCommand = ({ host, port }: PeerAddress): string =>
   `printf 'd1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe' | nc -u -w1 ${host} ${port} | xxd`
 
+/** A question for the peers of an infohash (BEP 5 get_peers); each is 6 bytes at the end, address and port. */
+const peersCommand = ({ host, port }: PeerAddress, infoHash: InfoHash): string => {
+  const bytes = [...infoHashBytes(infoHash)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+  return (
+    `printf 'd1:ad2:id20:abcdefghij01234567899:info_hash20:${bytes}e1:q9:get_peers1:t2:aa1:y1:qe' ` +
+    `| nc -u -w1 ${host} ${port} | xxd # ${infoHash}`
+  )
+}
+
 /** The bootstrap's answers, with the ids they gave. */
 export interface BootstrapFinding extends Finding {
   readonly nodeIds: readonly string[]
@@ -39,7 +48,7 @@ export async function checkBootstraps(dht: DhtChoice, signal: AbortSignal): Prom
   const answers = await inParallel(addresses, PARALLEL_LOOKUPS, (address) => askDhtNode(address, signal))
   const answered = answers.filter((answer) => answer !== null)
   const evidence = [
-    `${outOf(answered.length, addresses.length)} answered find_node in ${formatSpan(answered.map(rtt))}`,
+    `${outOf(answered.length, addresses.length)} answered find_node (${formatSpan(answered.map(rtt))})`,
   ]
   const problems: string[] = []
   for (const [index, address] of addresses.entries()) {
@@ -94,12 +103,17 @@ export async function lookUpAll(
   return lookups
 }
 
+/** What the registration check looks at. */
+export interface RegistrationFacts {
+  readonly shards: readonly SeededShard[]
+  readonly lookups: ReadonlyMap<InfoHash, Lookup>
+  /** Bootstrap nodes that answered the client which made the lookups. */
+  readonly joined: number
+  readonly bootstraps: readonly PeerAddress[]
+}
+
 /** Does the DHT name each host as a peer of what it seeds? */
-export function checkRegistered(
-  shards: readonly SeededShard[],
-  lookups: ReadonlyMap<InfoHash, Lookup>,
-  joined: number,
-): Finding {
+export function checkRegistered({ shards, lookups, joined, bootstraps }: RegistrationFacts): Finding {
   if (shards.length === 0) return skip('no shard is offered')
   if (joined === 0) {
     const problem =
@@ -127,7 +141,10 @@ export function checkRegistered(
   const summary =
     `${outOf(found, all)} (shard, host) pairs found for ${shards.length} infohashes by a fresh client in ` +
     formatSpan([...lookups.values()].map(({ tookMs }) => tookMs))
-  return { evidence: [summary, ...evidence], problems, repeat: [] }
+  const [bootstrap] = bootstraps
+  const repeat =
+    bootstrap === undefined ? [] : shards.map(({ shard }) => peersCommand(bootstrap, shard.infoHash))
+  return { evidence: [summary, ...evidence], problems, repeat }
 }
 
 /** What the routing check looks at. */

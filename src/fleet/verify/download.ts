@@ -9,11 +9,10 @@ import { DEFAULTS } from '../../config.ts'
 import { asDiskError, messageOf, SwarmError } from '../../errors.ts'
 import { HashPool } from '../../library/hash-pool.ts'
 import { formatBytes } from '../../log.ts'
-import { formatPeerAddress } from '../../metainfo/peer-address.ts'
-import { type GetState, Getter } from '../getter.ts'
+import { Getter } from '../getter.ts'
 import { type DhtChoice, Network } from '../network.ts'
+import { dhtOptions } from './access.ts'
 import { type Finding, formatMs, outOf } from './checks.ts'
-import { bootstrapNames } from './dht-checks.ts'
 import type { SeededShard } from './picture.ts'
 
 /** Without a new byte for so long, nobody is found or nobody sends. */
@@ -60,7 +59,7 @@ export async function checkDownload(
       bytes += shard.length
       evidence.push(
         `${shard.name} ${shard.infoHash}: metadata ${formatMs(got.metadataMs)} after the start, whole after ` +
-          `${formatMs(got.wholeMs)}, at most ${got.peers} peers; GGUF whole, SHA-256 ${got.sha256} as in the catalogue`,
+          `${formatMs(got.wholeMs)}; GGUF whole, SHA-256 ${got.sha256} as in the catalogue`,
       )
     } catch (error) {
       signal.throwIfAborted()
@@ -68,10 +67,10 @@ export async function checkDownload(
       problems.push(`${shard.name} (${shard.infoHash}) cannot be fetched: ${messageOf(error)}`)
     }
   }
-  const names = bootstrapNames(options.dht).map((address) => ` --bootstrap ${formatPeerAddress(address)}`)
-  const from = options.dht.kind === 'private' ? names.join('') : ' --public'
   const summary = `${outOf(evidence.length, wanted.length)} fetched by infohash alone (${formatBytes(bytes)}), SHA-256 and GGUF right`
-  const repeat = wanted.map(({ shard }) => `gguf-swarm get ${shard.infoHash}${from} --out /tmp/verified`)
+  const repeat = wanted.map(
+    ({ shard }) => `gguf-swarm get ${shard.infoHash} ${dhtOptions(options.dht)} --out /tmp/verified`,
+  )
   return { evidence: [summary, ...evidence], problems, repeat }
 }
 
@@ -79,7 +78,6 @@ interface Fetched {
   readonly sha256: string
   readonly metadataMs: number
   readonly wholeMs: number
-  readonly peers: number
 }
 
 async function fetchOnce(
@@ -111,7 +109,6 @@ async function fetchOnce(
     await using pool = new HashPool()
     const startedAt = performance.now()
     let metadataMs = 0
-    let peers = 0
     getter = new Getter(
       network,
       pool,
@@ -120,13 +117,10 @@ async function fetchOnce(
         onEvent: ({ event }) => {
           if (event === 'metadata') metadataMs = performance.now() - startedAt
         },
-        onState: (state: GetState) => {
-          peers = Math.max(peers, state.peers)
-        },
       },
     )
     const { hashed } = await getter.run(signal)
-    return { sha256: hashed.sha256, metadataMs, wholeMs: performance.now() - startedAt, peers }
+    return { sha256: hashed.sha256, metadataMs, wholeMs: performance.now() - startedAt }
   } finally {
     await rm(out, { recursive: true, force: true, maxRetries: 3 })
   }

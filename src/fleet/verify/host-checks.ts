@@ -55,7 +55,7 @@ export function checkReachable(
 }
 
 /** Did every host send right bytes of every shard it says it has? */
-export function checkWhole(probes: readonly HostProbe[], sample: number): Finding {
+export function checkWhole(probes: readonly HostProbe[], sample: number, access: string): Finding {
   const all = shardProbes(probes)
   if (all.length === 0) return skip('no shard is offered')
   const problems: string[] = []
@@ -92,12 +92,12 @@ export function checkWhole(probes: readonly HostProbe[], sample: number): Findin
   return {
     evidence: [summary, ...evidence],
     problems,
-    repeat: ['gguf-swarm verify --sample 1000000   # all pieces'],
+    repeat: [`gguf-swarm verify ${access} --sample 1000000 # all pieces`],
   }
 }
 
 /** Does every host serve what its catalogue says? */
-export function checkSeeding(probes: readonly HostProbe[]): Finding {
+export function checkSeeding(probes: readonly HostProbe[], access: string): Finding {
   const all = shardProbes(probes)
   if (all.length === 0) return skip('no shard is offered')
   const problems: string[] = []
@@ -117,7 +117,7 @@ export function checkSeeding(probes: readonly HostProbe[]): Finding {
     evidence.push(`${labelOf(host)}: catalogue ${shards.length}, bitfields whole ${whole}`)
   }
   const summary = `${outOf(kept, all.length)} copies in ${probes.length} catalogues are served whole by their hosts`
-  return { evidence: [summary, ...evidence], problems, repeat: ['gguf-swarm status --json'] }
+  return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${access} --json`] }
 }
 
 function shardProbes(probes: readonly HostProbe[]) {

@@ -14,7 +14,7 @@ const LOOK_MS = 250
 const STABLE_MS = 3_000
 
 /** The part of a membership that is looked at. */
-export type Membership = Pick<FleetMember, 'hosts' | 'rendezvous' | 'turnedAway'>
+export type Membership = Pick<FleetMember, 'hosts' | 'key' | 'rendezvous' | 'turnedAway'>
 
 /** What the person expects; null for whatever is there. */
 export interface Expectation {

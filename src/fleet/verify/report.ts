@@ -130,5 +130,7 @@ const row = (cells: readonly string[]): string => `| ${cells.map(md).join(' | ')
 
 /** Text as it is, whatever is in it: no markup, no table border, no HTML, no control characters. */
 export function md(text: string): string {
-  return printable(text).replace(/[\\`*_[\]<>|&~#]/g, (character) => `&#${character.codePointAt(0)};`)
+  return printable(text)
+    .replace(/[\\`*[\]|~]|\b_|_\b/g, (character) => `\\${character}`)
+    .replace(/[<>&]/g, (character) => `&#${character.codePointAt(0)};`)
 }

@@ -3,11 +3,13 @@
  * checklist is decided on what they answered. Nothing is changed, but for a folder that is gone afterwards.
  */
 import type { DhtChoice } from '../network.ts'
+import { accessOptions } from './access.ts'
 import { checkCoordinator, checkNames } from './catalogue-checks.ts'
 import { CHECKS, type Check, type CheckId, type Finding, runCheck, skip } from './checks.ts'
 import {
   askHostNodes,
   type BootstrapFinding,
+  bootstrapNames,
   checkBootstraps,
   checkRegistered,
   checkRouting,
@@ -84,7 +86,7 @@ export async function verifyFleet(
   const isEmpty = picture.hosts.length === 0
   if (isEmpty) {
     for (const id of Object.keys(CHECKS) as CheckId[]) {
-      if (id === 'coordinator') await run(id, () => noHost(options.timeoutMs))
+      if (id === 'coordinator') await run(id, () => noHost(options))
       else if (id !== 'bootstrap') await run(id, () => skip('no host was found'))
     }
   } else await checkAll(options, picture, bootstraps?.nodeIds ?? [], run, signal)
@@ -99,20 +101,30 @@ async function checkAll(
   run: (id: CheckId, work: () => Finding | Promise<Finding>) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { member, expected, sample } = options
+  const { member, dht, expected, sample } = options
+  const access = accessOptions(dht, member.key)
   const facts = await gather(options, picture, signal)
   const { probes, nodes, strays, lookups, joined } = facts
   await run('reachable', () => checkReachable(probes, nodes, strays))
-  await run('whole', () => checkWhole(probes, sample))
-  await run('seeding', () => checkSeeding(probes))
-  await run('registered', () => checkRegistered(picture.shards, lookups, joined))
+  await run('whole', () => checkWhole(probes, sample, access))
+  await run('seeding', () => checkSeeding(probes, access))
+  await run('registered', () =>
+    checkRegistered({ shards: picture.shards, lookups, joined, bootstraps: bootstrapNames(dht) }),
+  )
   await run('routing', () =>
     checkRouting({ probes, nodes, bootstrapIds, lookups: [...lookups.values(), facts.rendezvous], joined }),
   )
   await run('coordinator', () =>
-    checkCoordinator({ picture, now: member.hosts(), expected, strays, turnedAway: member.turnedAway }),
+    checkCoordinator({
+      picture,
+      now: member.hosts(),
+      expected,
+      strays,
+      turnedAway: member.turnedAway,
+      access,
+    }),
   )
-  await run('names', () => checkNames(picture.shards))
+  await run('names', () => checkNames(picture.shards, access))
   await run('download', () => {
     const smallest = smallestOf(picture.shards)
     const wanted = options.whole ? picture.shards : smallest === undefined ? [] : [smallest]
@@ -136,9 +148,13 @@ async function gather(options: VerifyOptions, picture: Picture, signal: AbortSig
   return { picture, probes, nodes, joined: fresh.joined, lookups, rendezvous: found, strays }
 }
 
-function noHost(timeoutMs: number): Finding {
+function noHost({ timeoutMs, dht, member }: VerifyOptions): Finding {
   const problem =
     `no host of this fleet was found within ${timeoutMs / 1000} s. Are hosts running with this --bootstrap and this ` +
     '--fleet or --fleet-key?'
-  return { evidence: [], problems: [problem], repeat: ['gguf-swarm status'] }
+  return {
+    evidence: [],
+    problems: [problem],
+    repeat: [`gguf-swarm status ${accessOptions(dht, member.key)}`],
+  }
 }
