@@ -54,7 +54,9 @@ export class AlarmBoard {
     const key = `${infoHash} ${info.hostId}`
     if (known === sha256) this.#liars.delete(key)
     else {
-      const message = `${name} (${infoHash}): ${info.name} says its SHA-256 is ${sha256}, others say ${known}; one of them is wrong`
+      const message =
+        `${name} (${infoHash}): ${info.name} says its SHA-256 is ${sha256}, others say ${known}; ` +
+        'one of them is wrong'
       this.#liars.set(key, {
         kind: 'sha256-conflict',
         severity: 'critical',
