@@ -37,7 +37,7 @@ export async function loadPageFiles(): Promise<ReadonlyMap<string, Answer>> {
     const own = entries
       .filter((entry) => entry.isFile() && typeOf(entry.name) !== undefined)
       .map((entry) => join(entry.parentPath, entry.name))
-      .map((path) => [`/${relative(PAGE_FOLDER, path).split(sep).join('/')}`, path] as const)
+      .map((path) => [`/page/${relative(PAGE_FOLDER, path).split(sep).join('/')}`, path] as const)
     const vendor = Object.entries(VENDOR).flatMap(([name, locate]) => {
       try {
         return [[name, fileURLToPath(locate())] as const]
@@ -49,7 +49,7 @@ export async function loadPageFiles(): Promise<ReadonlyMap<string, Answer>> {
     for (const [name, path] of [...own, ...vendor]) {
       files.set(name, fileAnswer(typeOf(name) ?? '', await readFile(path)))
     }
-    const index = files.get('/index.html')
+    const index = files.get('/page/index.html')
     return index === undefined ? files : files.set('/', index)
   } catch (error) {
     throw new FailedError(
