@@ -48,6 +48,8 @@ export class FleetPicture implements RosterListener {
   readonly #options: FleetPictureOptions
   readonly #hosts = new Map<string, { known: KnownHost; status: HostStatus | null }>()
   readonly #rows = new Map<InfoHash, Row>()
+  /** Hosts whose catalogue was told of since they came online. */
+  readonly #greeted = new Set<string>()
   readonly #log = new EventLog()
   readonly #alarms: AlarmBoard
   #models: readonly ModelStatus[] = []
@@ -88,7 +90,11 @@ export class FleetPicture implements RosterListener {
     if (change === 'left') this.#log.add('host-left', `${host.info.name} left`, { hostId })
     if (change === 'lost')
       this.#log.add('host-lost', `${host.info.name} (${host.address}) is lost`, { hostId })
-    if (change !== 'left' && host.complete && before?.complete !== true) {
+    const isHere = change === 'online' || change === 'changed'
+    if (!isHere) this.#greeted.delete(hostId)
+    // A connection that is made anew brings the catalogue again: that is no news.
+    if (isHere && host.complete && !this.#greeted.has(hostId)) {
+      this.#greeted.add(hostId)
       const count = `${host.shards.size} ${host.shards.size === 1 ? 'shard' : 'shards'}`
       this.#log.add('host-online', `${host.info.name} (${host.address}) is online with ${count}`, { hostId })
     }
