@@ -1,6 +1,6 @@
 /** A small keyed fleet of real processes, each with a copy of every shard, and `verify` run against it. */
 import assert from 'node:assert/strict'
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile, link, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createKeyFile } from '../../src/fleet/fleet-key.ts'
@@ -34,10 +34,17 @@ export interface FleetHost extends Host {
   readonly folder: string
 }
 
+export interface KitOptions {
+  readonly hosts?: number
+  readonly json?: boolean
+  /** Gives each shard of each host a second name outside the watched folder, `<folder>/<host>/<shard>`. */
+  readonly isLinked?: boolean
+}
+
 /** Starts a fleet whose hosts have all shards each; resolves when every one is registered. */
 export async function startWholeFleet(
   t: TestContext,
-  { hosts: count = 3, json = true }: { readonly hosts?: number; readonly json?: boolean } = {},
+  { hosts: count = 3, json = true, isLinked = false }: KitOptions = {},
 ): Promise<VerifiedFleet> {
   const folder = await scratchFolder(t)
   const keyFile = join(folder, 'fleet.key')
@@ -50,7 +57,10 @@ export async function startWholeFleet(
       const name = `host-${index}`
       const shards = join(folder, name, 'shards')
       await mkdir(shards, { recursive: true })
-      for (const shard of NAMES) await copyFile(join(folder, shard), join(shards, shard))
+      for (const shard of NAMES) {
+        await copyFile(join(folder, shard), join(shards, shard))
+        if (isLinked) await link(join(shards, shard), join(folder, name, shard))
+      }
       const args = ['--fleet-key', keyFile, '--name', name]
       const home = join(folder, name)
       const host = await startHost(t, shards, { bootstrap: bootstrap.address, home, args, json })
