@@ -8,6 +8,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 for (const [what, command, ...args] of [
   ['the types fit', 'tsc'],
+  ['the types of the page fit', 'tsc', '-p', 'src/web/page'],
   ['format and lint are clean', 'biome', 'check', '.'],
 ] as const) {
   test(what, () => {

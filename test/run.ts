@@ -1,5 +1,5 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|interop …]`,
+ * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
  * all of them without an argument. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
@@ -8,12 +8,16 @@ import { globSync } from 'node:fs'
 
 const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: number }>> = {
   unit: {
-    files: ['test/*.test.ts', 'test/{gguf,metainfo,library,swarm-unit,fleet,commands,web}/*.test.ts'],
+    files: [
+      'test/*.test.ts',
+      'test/{gguf,metainfo,library,swarm-unit,fleet,commands,web,page-unit}/*.test.ts',
+    ],
     parallel: 2,
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 2 },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
+  page: { files: ['test/page/*.test.ts'], parallel: 1 },
   interop: { files: ['test/interop/*.test.ts'], parallel: 1 },
 }
 

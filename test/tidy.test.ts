@@ -45,8 +45,9 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   uqr: ['src/metainfo/qr.ts'],
   ws: ['src/web/live-feed.ts'],
   // Handed to the page as files; nothing on this side runs them.
-  preact: ['src/web/page-files.ts'],
-  uplot: ['src/web/page-files.ts'],
+  // Found on disk by the server, met by the page.
+  preact: ['src/web/page-files.ts', 'src/web/page/preact.js'],
+  uplot: ['src/web/page-files.ts', 'src/web/page/uplot.js'],
   'string-width': ['src/commands/progress.ts'],
   // Our own bytes and checked ones only: the decoder does not survive others (see metainfo/bencode-scan).
   bencode: [
@@ -83,7 +84,7 @@ function read(path: string): Source | null {
 }
 
 const present = (paths: readonly string[]): Source[] => paths.map(read).filter((source) => source !== null)
-const src = present(tracked.filter((path) => path.startsWith('src/') && path.endsWith('.ts')))
+const src = present(tracked.filter((path) => path.startsWith('src/') && isSource(path)))
 const code = present(tracked.filter(isSource))
 
 /** The code with the contents of comments, and optionally strings, blanked; line breaks stay. */
@@ -99,7 +100,8 @@ function importsOf(source: Source): Import[] {
     /^(?:import|export)\s+(type\s)?([^'"]*?from\s+)?'([^']+)'|\bimport(?:\.meta\.resolve)?\(\s*'([^']+)'\s*\)/gm,
   )
   return [...statements].map(([, type, names, from, dynamic]) => ({
-    from: from ?? dynamic ?? '',
+    // The page asks the server for a package by an address.
+    from: (from ?? dynamic ?? '').replace(/^\/vendor\/(\w+)\.js$/, '$1'),
     isType: type !== undefined || onlyTypes(names ?? ''),
   }))
 }

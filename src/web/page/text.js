@@ -1,0 +1,39 @@
+/** Text that came from the network: shown as text, kept apart from the direction of what is around it. */
+import { h } from './preact.js'
+
+/**
+ * A name in one line, cut with an ellipsis where there is no room; all of it in the tooltip.
+ * @param {{ text: string, class?: string }} props
+ */
+export function Name({ text, class: kind = '' }) {
+  return h('bdi', { class: `name ${kind}`, title: text }, text)
+}
+
+/**
+ * A shard's file name, cut in the middle: what tells it from its siblings stands at the end.
+ * @param {{ text: string }} props
+ */
+export function FileName({ text }) {
+  const [tail = ''] = /-\d{5}-of-\d{5}\.gguf$/.exec(text) ?? []
+  if (tail === '') return h(Name, { text })
+  const stem = text.slice(0, -tail.length)
+  return h(
+    'bdi',
+    { class: 'file-name', title: text },
+    h('span', { class: 'name' }, stem),
+    h('span', null, tail),
+  )
+}
+
+/**
+ * A hash in groups that an eye can follow; copied without gaps.
+ * @param {{ hex: string }} props
+ */
+export function Hash({ hex }) {
+  const groups = hex.match(/.{1,8}/g) ?? []
+  return h(
+    'code',
+    { class: 'hash' },
+    groups.map((group, index) => h('span', { key: index }, group)),
+  )
+}

@@ -1,0 +1,94 @@
+/** Debian's Chromium, driven by playwright-core, on a page whose every request and complaint is kept. */
+import { accessSync, constants } from 'node:fs'
+import type { TestContext } from 'node:test'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { WEB_LIMITS } from '../../src/web/limits.ts'
+import { WebServer } from '../../src/web/server.ts'
+import type { StatusSource } from '../../src/web/status-source.ts'
+import { afterTest } from '../helpers/after-test.ts'
+
+const CHROMIUM = '/usr/bin/chromium'
+/** Root cannot have Chromium's sandbox; containers have little /dev/shm. */
+const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none']
+
+/** The `skip` option of a test in a browser: a reason at a desk, an error where CI=true promises one. */
+export function skipWithoutBrowser(): string | false {
+  try {
+    accessSync(CHROMIUM, constants.X_OK)
+    return false
+  } catch {
+    const reason = `needs ${CHROMIUM}; .ci/run installs what is missing`
+    if (process.env['CI'] === 'true') throw new Error(reason)
+    return reason
+  }
+}
+
+/** A server of the page on free ports, or on a given one. */
+export async function servePage(source: StatusSource, port = 0): Promise<WebServer> {
+  return WebServer.start({
+    source,
+    host: '127.0.0.1',
+    port,
+    livePort: 0,
+    allowHosts: [],
+    limits: WEB_LIMITS,
+    log: { info() {}, warn() {} },
+  })
+}
+
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
+}
+
+export interface OpenedPage {
+  readonly page: Page
+  readonly server: WebServer
+  readonly context: BrowserContext
+  /** Errors, warnings of the console and violations of the content policy so far. */
+  readonly complaints: string[]
+  /** Every address asked for, WebSockets too. */
+  readonly requests: string[]
+}
+
+export interface PageOptions {
+  readonly width?: number
+  readonly height?: number
+  readonly colorScheme?: 'light' | 'dark'
+  readonly permissions?: readonly string[]
+  readonly isTouch?: boolean
+}
+
+/** Opens the page of a fleet in a fresh browser and waits for its first picture; all of it ends with the test. */
+export async function openPage(
+  t: TestContext,
+  source: StatusSource,
+  { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false }: PageOptions = {},
+): Promise<OpenedPage> {
+  const server = await servePage(source)
+  afterTest(t, () => server.stop())
+  const browser = await launchBrowser()
+  afterTest(t, () => browser.close())
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme,
+    permissions: [...permissions],
+    hasTouch: isTouch,
+  })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  const requests: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('request', (request) => requests.push(request.url()))
+  page.on('websocket', (socket) => requests.push(socket.url()))
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+      console.error(`content policy: ${violatedDirective} ${blockedURI}`)
+    })
+  })
+  await page.goto(server.url)
+  await page.waitForSelector('.figures')
+  return { page, server, context, complaints, requests }
+}
