@@ -11,6 +11,7 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
 
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
@@ -21,6 +22,7 @@ const OPTIONS = {
   ...LISTEN_OPTIONS,
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
+  ...REPLICATE_OPTIONS,
   name: {
     type: 'string',
     requiresArg: true,
@@ -60,6 +62,10 @@ const builder = (yargs: Argv) =>
     .options(OPTIONS)
     .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
     .example('$0 seed ~/models --bootstrap 10.0.0.1:51820', 'in the private DHT of that bootstrap node')
+    .example(
+      "$0 seed --replicate --want 'Llama-3*' --replicas 2",
+      'and fetch from the fleet what has fewer than 2 copies',
+    )
 
 type SeedArguments = ArgumentsOf<typeof builder>
 
@@ -75,6 +81,7 @@ async function runSeed(args: SeedArguments, context: CommandContext): Promise<vo
     onFailed: fail,
   }
   if (options.fleet !== null) log.info(`[FLEET] Member of the ${fleetLabel(options.fleet)}`)
+  if (options.replicate !== null) log.info(replicateLine(args))
   await using _seeder = await Seeder.start(options, told, log)
   await untilStopped(context.signal, failed)
 }
@@ -85,6 +92,7 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
   }
   const dht = dhtChoice(args.bootstrap, args.public)
   const { fleet, fleetKey } = args
+  const key = await chooseFleet({ fleet, fleetKey, dht })
   return {
     folder: args.dir,
     stateDir: args.stateDir,
@@ -96,8 +104,9 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
     advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
     uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
     maxConns: args.maxConns,
-    fleet: await chooseFleet({ fleet, fleetKey, dht }),
+    fleet: key,
     name: hostName(args.name),
+    replicate: replicateSettings(args, key),
   }
 }
 
@@ -174,6 +183,11 @@ function logListener(context: CommandContext, log: Log): EventListener {
         names.delete(event.infoHash)
         registered.delete(event.infoHash)
         log.warn(`[TORRENT] Withdrawn: ${event.file} (hash: ${event.infoHash}): ${event.reason}`)
+        break
+      case 'replicating':
+      case 'replicated':
+      case 'not-replicated':
+        log.info(replicationLine(event))
         break
       case 'error':
         log.warn(`[HOST] ${event.message}`)

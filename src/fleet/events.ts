@@ -27,7 +27,34 @@ export type SeedEvent =
       readonly infoHash: InfoHash
       readonly reason: string
     }
+  | ReplicationEvent
   | ErrorEvent
+
+/** Events of `--replicate`: each `replicating` ends in `replicated` or `not-replicated`. */
+export type ReplicationEvent =
+  | {
+      readonly event: 'replicating'
+      readonly infoHash: InfoHash
+      readonly name: string
+      readonly length: number
+      /** Whole copies in the fleet. */
+      readonly copies: number
+    }
+  | {
+      readonly event: 'replicated'
+      readonly infoHash: InfoHash
+      readonly file: string
+      readonly length: number
+      readonly sha256: string
+    }
+  /** Not, or no longer, fetched; also told of a shard that was not begun, once for each reason. */
+  | {
+      readonly event: 'not-replicated'
+      readonly infoHash: InfoHash
+      readonly name: string
+      readonly code: string
+      readonly reason: string
+    }
 
 /** Events of a download. */
 export type GetEvent =

@@ -30,6 +30,8 @@ export interface GetOptions extends Expected {
   readonly peers: readonly PeerAddress[]
   /** Give up after so long without a single new byte; null waits for ever. */
   readonly timeoutMs: number | null
+  /** Waited for when everything is right, before the file gets its name; what it throws ends the download. */
+  readonly beforeNaming?: (hashed: HashedFile) => Promise<void>
 }
 
 /** What a download tells while it runs. */
@@ -120,6 +122,7 @@ export class Getter {
       if (hashed === null || !(await this.#isWhole(partial, metainfo, hashed))) continue
       await this.#requireGguf(partial, metainfo)
       requireSha256(this.#options, metainfo, hashed.sha256)
+      await this.#options.beforeNaming?.(hashed)
       const path = join(out, metainfo.name)
       const taken = await this.#publish(partial, path, () => this.#present(metainfo, out, signal))
       return this.#done(metainfo, taken ?? { path, hashed: await underItsName(path, hashed) })

@@ -18,9 +18,15 @@ import { type FolderLock, lockFolder } from './folder-lock.ts'
 const HIDDEN_FOLDER = '.gguf-swarm'
 const NOTE_VERSION = 1
 /** Left free on the disk, so that a download never takes the last byte from everybody else. */
-const RESERVED_FREE_BYTES = 16 * 1024 * 1024
+export const RESERVED_FREE_BYTES: number = 16 * 1024 * 1024
 /** What `stat` counts in, whatever the file system's own block is. */
 const STAT_BLOCK_BYTES = 512
+
+/** Bytes on disk of a download into `out` that may not be under way; 0 for none. */
+export async function heldBytes(out: string, infoHash: InfoHash): Promise<number> {
+  const data = await stat(join(out, HIDDEN_FOLDER, infoHash, 'data')).catch(() => null)
+  return (data?.blocks ?? 0) * STAT_BLOCK_BYTES
+}
 
 /** What one torrent's hidden folder holds. */
 export class Partial {

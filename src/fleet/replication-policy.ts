@@ -7,6 +7,7 @@
  *   with --replicas N:  while whole copies and those on their way are fewer than N, the hosts with the highest scores
  */
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import type { OfferedShard } from '../swarm/catalogue-entry.ts'
 import { scoreOf, wordOf } from './rendezvous.ts'
 import type { Fetcher, Supplied, SupplyProblem } from './supply.ts'
 
@@ -32,6 +33,16 @@ const HASHED_BYTES_PER_MS = 20_000
 const MAX_PROBLEMS = 10
 
 /** What the owner of a host asked for. */
+export interface ReplicateSettings {
+  /** Of a shard's or a model's name. */
+  readonly isWanted: (name: string) => boolean
+  readonly replicas: number | null
+  readonly maxBytes: number | null
+  /** Null for the default. */
+  readonly minFreeBytes: number | null
+}
+
+/** The same as far as a decision depends on it. */
 export interface ReplicationPolicy {
   /** Whole copies a shard is to have in the fleet; null for one on every host. */
   readonly replicas: number | null
@@ -57,7 +68,7 @@ export interface Situation {
   readonly shards: Iterable<Supplied>
   readonly problemOf: (shard: Supplied) => SupplyProblem | null
   /** When a shard may be fetched: 0 for now, a later time after a failure, infinity for what is here or refused. */
-  readonly openAtMs: (infoHash: InfoHash) => number
+  readonly openAtMs: (shard: OfferedShard) => number
   /** Fetches under way: verified bytes. */
   readonly running: ReadonlyMap<InfoHash, number>
   /** Of a fetch under way. */
@@ -120,7 +131,7 @@ export function decide(policy: ReplicationPolicy, situation: Situation): Decisio
   for (const shard of shards) {
     const { infoHash } = shard.shard
     if (shard.whole.size === 0 || running.has(infoHash)) continue
-    const openMs = openAtMs(infoHash)
+    const openMs = openAtMs(shard.shard)
     if (openMs === NEVER) continue
     const turn = turnOf(shard, policy.replicas, own, contenders, nowMs)
     const atMs = Math.max(openMs, turn.atMs)
@@ -229,7 +240,8 @@ function stopsOf({ replicas, minFreeBytes }: ReplicationPolicy, situation: Situa
     if (freeBytes !== null && freeBytes < minFreeBytes && !isWhole) stop.push({ infoHash, code: 'no-room' })
     else if (replicas !== null) {
       const shard = shardOf(infoHash)
-      if (shard !== undefined && isSurplus(shard, replicas, situation)) stop.push({ infoHash, code: 'surplus' })
+      if (shard !== undefined && isSurplus(shard, replicas, situation))
+        stop.push({ infoHash, code: 'surplus' })
     }
   }
   return stop

@@ -3,63 +3,30 @@
  * Library and swarm meet here and nowhere else.
  */
 import { resolve } from 'node:path'
-import { messageOf, type SwarmError } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 import { HashPool } from '../library/hash-pool.ts'
-import { type ScanSummary, type ShardFile, ShardLibrary } from '../library/shard-library.ts'
+import { type ShardFile, ShardLibrary } from '../library/shard-library.ts'
 import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
 import { buildInfo, composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
-import type { SeedEvent } from './events.ts'
 import type { FleetKey } from './fleet-key.ts'
-import type { MemberListener } from './fleet-member.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
 import { type HostState, loadHostState, saveHostState } from './host-state.ts'
-import { type DhtChoice, Network } from './network.ts'
+import { Network } from './network.ts'
+import type { ReplicateSettings } from './replication-policy.ts'
+import { Replicator } from './replicator.ts'
+import type { SeederListener, SeederOptions } from './seeder-options.ts'
 import { serveFile } from './serve.ts'
 import { ShardNews } from './shard-news.ts'
 
+export type { SeederListener, SeederOptions } from './seeder-options.ts'
+
 /** The routing table changes slowly; losing a minute of it in a crash costs nothing. */
 const SAVE_STATE_MS = 60_000
-
-/** Complete settings of a host; null ports mean "as last time, else a free one". */
-export interface SeederOptions {
-  readonly folder: string
-  readonly stateDir: string
-  readonly torrentsDir: string
-  readonly bind: string
-  readonly port: number | null
-  readonly dhtPort: number | null
-  readonly dht: DhtChoice
-  readonly advertise: readonly PeerAddress[]
-  readonly uploadLimit: number | null
-  readonly maxConns: number
-  /** The fleet it belongs to; null for none. */
-  readonly fleet: FleetKey | null
-  /** What it is called in its fleet. */
-  readonly name: string
-}
-
-/** What the owner of a host hears besides its events. */
-export interface SeederListener {
-  readonly onEvent: (event: SeedEvent) => void
-  /** A node entered the routing table. */
-  readonly onRouting?: (nodeId: string) => void
-  /** A round of announces begins. */
-  readonly onRegistering?: (count: number) => void
-  /** No DHT node answers, or that is over. */
-  readonly onIsolated?: (isolated: boolean) => void
-  /** Everything found at start is decided. */
-  readonly onScanned?: (summary: ScanSummary) => void
-  /** Another host of the fleet was met, or is no longer there. */
-  readonly onFleetHost?: MemberListener['onHost']
-  /** The host cannot go on. */
-  readonly onFailed: (error: SwarmError) => void
-}
 
 /** A running host. Made by {@link Seeder.start}; `stop` is total and idempotent. */
 export class Seeder implements AsyncDisposable {
@@ -68,10 +35,12 @@ export class Seeder implements AsyncDisposable {
   readonly #network: Network
   readonly #state: HostState
   readonly #lock: FolderLock
+  readonly #log: Log
   readonly #pool = new HashPool()
   readonly #cache = new WindowCache()
   readonly #library: ShardLibrary
-  readonly #fleet: HostMember | null
+  #fleet: HostMember | null = null
+  #replicator: Replicator | null = null
   readonly #news: ShardNews
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
@@ -88,6 +57,7 @@ export class Seeder implements AsyncDisposable {
     this.#network = parts.network
     this.#state = parts.state
     this.#lock = parts.lock
+    this.#log = parts.log
     this.#news = new ShardNews({
       torrentsDir: options.torrentsDir,
       advertise: options.advertise,
@@ -112,7 +82,6 @@ export class Seeder implements AsyncDisposable {
       },
     )
     this.#saveTimer = setInterval(() => this.#saveInBackground(), SAVE_STATE_MS)
-    this.#fleet = options.fleet === null ? null : this.#join(options.fleet)
   }
 
   /**
@@ -174,6 +143,7 @@ export class Seeder implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
+      await this.#replicator?.stop()
       await this.#library.stop()
       await this.#pool.stop()
       await this.#news.allTold()
@@ -194,30 +164,59 @@ export class Seeder implements AsyncDisposable {
     const dhtPort = this.#network.dht.port
     await this.#save()
     this.#listener.onEvent({ event: 'listening', port, dhtPort, hostId: this.#state.hostId })
+    // Before the library starts, so that the rendezvous is the first infohash that is announced.
+    const { fleet, replicate } = this.#options
+    if (replicate !== null) this.#replicator = await this.#startReplicator(replicate)
+    if (fleet !== null) this.#fleet = this.#join(fleet)
     await this.#library.start()
   }
 
-  /** Before the library starts, so that the rendezvous is the first infohash that is announced. */
   #join(key: FleetKey): HostMember {
     const { folder, name } = this.#options
-    const { onFleetHost } = this.#listener
+    const replica = this.#replicator?.fleetListener
     return new HostMember({
       network: this.#network,
       key,
       hostId: this.#state.hostId,
       name,
       folder: resolve(folder),
-      replicating: false,
-      wantsCatalogues: false,
-      listener: onFleetHost === undefined ? {} : { onHost: onFleetHost },
+      replicating: replica !== undefined,
+      wantsCatalogues: replica !== undefined,
+      listener: {
+        onHost: (host, change) => {
+          this.#listener.onFleetHost?.(host, change)
+          replica?.onHost?.(host, change)
+        },
+        onShard: (host, infoHash, shard) => replica?.onShard?.(host, infoHash, shard),
+      },
+    })
+  }
+
+  #startReplicator(settings: ReplicateSettings): Promise<Replicator> {
+    const { folder, stateDir } = this.#options
+    return Replicator.start({
+      settings,
+      folder: resolve(folder),
+      stateDir,
+      hostId: this.#state.hostId,
+      network: this.#network,
+      pool: this.#pool,
+      library: this.#library,
+      log: this.#log,
+      offer: (shard) => this.#fleet?.member.offer(shard),
+      withdraw: (infoHash) => this.#fleet?.member.withdraw(infoHash),
+      onEvent: this.#listener.onEvent,
     })
   }
 
   #seed(shard: ShardFile): void {
     const known = this.#shards.get(shard.infoHash)
     this.#shards.set(shard.infoHash, [...(known ?? []), shard])
+    this.#replicator?.noteShard(shard)
     if (known === undefined) {
-      this.#serve(shard)
+      const ceded = this.#replicator?.cede(shard.infoHash)
+      if (ceded === undefined) this.#serve(shard)
+      else void ceded.then(() => this.#serveHeir(shard.infoHash))
       this.#fleet?.offer(shard)
     }
     this.#news.seeding(shard)
@@ -247,17 +246,16 @@ export class Seeder implements AsyncDisposable {
       this.#shards.delete(infoHash)
       this.#news.forget(infoHash)
       this.#fleet?.withdraw(infoHash)
+      this.#replicator?.noteGone(shard)
     } else this.#shards.set(infoHash, others)
-    void this.#network.remove(infoHash).then(() => {
-      const heir = this.#shards.get(infoHash)?.[0]
-      if (
-        heir !== undefined &&
-        this.#network.torrent(infoHash) === undefined &&
-        this.#stopping === undefined
-      ) {
-        this.#serve(heir)
-      }
-    })
+    void this.#network.remove(infoHash).then(() => this.#serveHeir(infoHash))
+  }
+
+  /** Serves the first that is left, once what was in its place in the engine is gone. */
+  #serveHeir(infoHash: InfoHash): void {
+    const heir = this.#shards.get(infoHash)?.[0]
+    const isFree = this.#network.torrent(infoHash) === undefined && this.#stopping === undefined
+    if (heir !== undefined && isFree) this.#serve(heir)
   }
 
   async #save(): Promise<void> {

@@ -78,12 +78,13 @@ export class Supply {
     return this.#entries.values()
   }
 
-  /** A host offers a shard, or says something new of it. */
-  put(hostId: string, shard: OfferedShard, nowMs: number): void {
-    if (!isShardName(shard.name) || shardNameProblem(shard.name) !== undefined || !this.#isWanted(shard))
-      return
+  /** A host offers a shard, or says something new of it; true when more changed than its progress. */
+  put(hostId: string, shard: OfferedShard, nowMs: number): boolean {
+    const isShard = isShardName(shard.name) && shardNameProblem(shard.name) === undefined
+    if (!isShard || !this.#isWanted(shard)) return false
     const entry = this.#entries.get(shard.infoHash) ?? this.#add(shard, nowMs)
-    if (entry === undefined) return
+    if (entry === undefined) return false
+    const known = entry.offers.get(hostId)
     entry.offers.set(hostId, shard)
     const wasWhole = entry.whole.has(hostId)
     const before = entry.fetching.get(hostId)
@@ -98,12 +99,13 @@ export class Supply {
       entry.fetching.set(hostId, { verifiedBytes, movedAtMs })
       if (before === undefined) entry.changedAtMs = nowMs
     }
+    return known === undefined || known.state !== shard.state || !sameFacts(known, shard)
   }
 
-  /** A host no longer offers a shard. */
-  drop(hostId: string, infoHash: InfoHash, nowMs: number): void {
+  /** A host no longer offers a shard; true when it did. */
+  drop(hostId: string, infoHash: InfoHash, nowMs: number): boolean {
     const entry = this.#entries.get(infoHash)
-    if (!entry?.offers.delete(hostId)) return
+    if (!entry?.offers.delete(hostId)) return false
     entry.fetching.delete(hostId)
     if (entry.whole.delete(hostId)) entry.fellAtMs = nowMs
     entry.changedAtMs = nowMs
@@ -114,6 +116,7 @@ export class Supply {
       entry.shard = other
       this.#nameIt(other)
     }
+    return true
   }
 
   /** Forgets everything, to hear it again. */

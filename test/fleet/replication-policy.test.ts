@@ -83,7 +83,7 @@ test('equally rare shards: hosts begin with different ones', (t) => {
 
 test('nothing is fetched that nobody has whole, that is here, refused, or not due yet', () => {
   const supply = supplyOf([0, { ...A, state: 'fetching', verifiedBytes: 5 }], [0, B], [0, C])
-  const openAtMs = (infoHash: InfoHash): number =>
+  const openAtMs = ({ infoHash }: OfferedShard): number =>
     infoHash === B.infoHash ? Number.POSITIVE_INFINITY : NOW + 5_000
   const decision = decideWith(supply, ALL, { openAtMs })
   assert.deepEqual(started(decision), [])

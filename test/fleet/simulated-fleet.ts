@@ -241,7 +241,8 @@ export class SimulatedFleet {
       shards: supply.shards(),
       shardOf: (infoHash) => supply.get(infoHash),
       problemOf: (shard) => supply.problemOf(shard),
-      openAtMs: (infoHash) => (has.has(infoHash) ? Number.POSITIVE_INFINITY : (notBefore.get(infoHash) ?? 0)),
+      openAtMs: ({ infoHash }) =>
+        has.has(infoHash) ? Number.POSITIVE_INFINITY : (notBefore.get(infoHash) ?? 0),
       running: new Map([...running].map(([infoHash, { bytes }]) => [infoHash, bytes])),
       lengthOf: (infoHash) => running.get(infoHash)!.offer.length,
       keptBytes: host.keptBytes,
