@@ -4,12 +4,13 @@
  */
 import yargs from 'yargs'
 import { bootstrapCommand } from './commands/bootstrap.ts'
-import { type CommandContext, jsonWriter } from './commands/context.ts'
+import { type CommandContext, jsonWriter, type Terminal } from './commands/context.ts'
 import { commandModule } from './commands/define.ts'
 import { getCommand } from './commands/get.ts'
 import { keyCommand } from './commands/key.ts'
 import { magnetCommand } from './commands/magnet.ts'
 import { seedCommand } from './commands/seed.ts'
+import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { webCommand } from './commands/web.ts'
@@ -27,6 +28,7 @@ let interrupted = false
 
 const context: CommandContext = {
   out: (text) => void process.stdout.write(text),
+  terminal: terminalOf(process.stdout),
   err: (text) => void process.stderr.write(text),
   isInteractive: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb',
   columns: () => (process.stderr.columns > 0 ? process.stderr.columns : 80), // 0 is a terminal that does not say
@@ -67,6 +69,7 @@ function program(): ReturnType<typeof yargs> {
     .command(commandModule(bootstrapCommand, context))
     .command(commandModule(magnetCommand, context))
     .command(commandModule(keyCommand, context))
+    .command(commandModule(statusCommand, context))
     .command(commandModule(webCommand, context))
     .command(commandModule(verifyCommand, context))
     .command(commandModule(upCommand, context))
@@ -88,6 +91,19 @@ function program(): ReturnType<typeof yargs> {
         `${message ?? error?.message}\nRun gguf-swarm --help to see what there is.`,
       )
     })
+}
+
+function terminalOf(stream: typeof process.stdout): Terminal | null {
+  if (stream.isTTY !== true || process.env['TERM'] === 'dumb') return null
+  return {
+    columns: () => (stream.columns > 0 ? stream.columns : 80),
+    rows: () => (stream.rows > 0 ? stream.rows : 24),
+    hasColours: stream.hasColors(),
+    onResize: (listener) => {
+      stream.on('resize', listener)
+      return () => void stream.off('resize', listener)
+    },
+  }
 }
 
 function isAbort(error: unknown): boolean {

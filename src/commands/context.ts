@@ -2,10 +2,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SwarmError } from '../errors.ts'
 
+/** The terminal that results are printed on. */
+export interface Terminal {
+  readonly columns: () => number
+  readonly rows: () => number
+  /** False with NO_COLOR, and on terminals that have none. */
+  readonly hasColours: boolean
+  /** Calls `listener` when its size changed; gives the function that ends that. */
+  readonly onResize: (listener: () => void) => () => void
+}
+
 /** Made by `cli.ts`, the only file that touches the process. */
 export interface CommandContext {
   /** Results for scripts: the path, the magnet, or JSON events. */
   readonly out: (text: string) => void
+  /** The terminal behind `out`; null when it is a file, a pipe or a terminal that cannot be redrawn. */
+  readonly terminal: Terminal | null
   /** Words for people. */
   readonly err: (text: string) => void
   /** True when `err` is a terminal that can be redrawn. */

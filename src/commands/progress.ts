@@ -91,10 +91,13 @@ export function renderTotal(total: Total, pace: number | null, columns: number):
   return shorten(parts.join('  '), columns - 1)
 }
 
-const bar = (share: number, columns: number): string => {
+export const bar = (share: number, columns: number): string => {
   const full = Math.floor(share * columns)
   return `[${'#'.repeat(full)}${'.'.repeat(columns - full)}]`
 }
+
+/** Columns a text takes on a terminal. */
+export const widthOf = (text: string): number => stringWidth(text)
 
 /** Cuts by what a terminal shows: a Chinese character takes two columns, a combining accent none. */
 export function shorten(text: string, columns: number): string {
