@@ -33,24 +33,19 @@ const VENDOR: Readonly<Record<string, () => string>> = {
  */
 export async function loadPageFiles(): Promise<ReadonlyMap<string, Answer>> {
   try {
-    const entries = await readdir(PAGE_FOLDER, { recursive: true, withFileTypes: true }).catch(() => [])
+    const entries = await readdir(PAGE_FOLDER, { recursive: true, withFileTypes: true })
     const own = entries
       .filter((entry) => entry.isFile() && typeOf(entry.name) !== undefined)
       .map((entry) => join(entry.parentPath, entry.name))
       .map((path) => [`/page/${relative(PAGE_FOLDER, path).split(sep).join('/')}`, path] as const)
-    const vendor = Object.entries(VENDOR).flatMap(([name, locate]) => {
-      try {
-        return [[name, fileURLToPath(locate())] as const]
-      } catch {
-        return [] // until the page brings its packages
-      }
-    })
+    const vendor = Object.entries(VENDOR).map(([name, locate]) => [name, fileURLToPath(locate())] as const)
     const files = new Map<string, Answer>()
     for (const [name, path] of [...own, ...vendor]) {
       files.set(name, fileAnswer(typeOf(name) ?? '', await readFile(path)))
     }
     const index = files.get('/page/index.html')
-    return index === undefined ? files : files.set('/', index)
+    if (index === undefined) throw new Error(`${PAGE_FOLDER} has no index.html`)
+    return files.set('/', index)
   } catch (error) {
     throw new FailedError(
       'no-page',
