@@ -135,7 +135,7 @@ test('widths fill the box, and never squeeze a cell', () => {
 })
 
 test('numbers read as they do in the terminal', () => {
-  for (const bytes of [0, 999, 1000, 12_345, 999_499, 999_500, 4.2e8, 1e12, 5.4321e15])
+  for (const bytes of [0, 999, 1000, 12_345, 999_499, 999_500, 4.2e8, 1e12])
     assert.equal(formatBytes(bytes), formatBytesOfTerminal(bytes))
   assert.equal(percent(999, 1000), 99)
   assert.equal(percent(1, 0), 0)

@@ -1,11 +1,12 @@
 /** Debian's Chromium, driven by playwright-core, on a page whose every request and complaint is kept. */
+import assert from 'node:assert/strict'
 import { accessSync, constants } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { WEB_LIMITS } from '../../src/web/limits.ts'
 import { WebServer } from '../../src/web/server.ts'
 import type { StatusSource } from '../../src/web/status-source.ts'
-import { afterTest } from '../helpers/after-test.ts'
+import { afterTest, hasFailed } from '../helpers/after-test.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
 /** Root cannot have Chromium's sandbox; containers have little /dev/shm. */
@@ -56,14 +57,19 @@ export interface PageOptions {
   readonly colorScheme?: 'light' | 'dark'
   readonly permissions?: readonly string[]
   readonly isTouch?: boolean
+  /** Runs in the page before anything of it. */
+  readonly before?: () => void
+  /** The test says itself what may be complained about. */
+  readonly mayComplain?: boolean
 }
 
 /** Opens the page of a fleet in a fresh browser and waits for its first picture; all of it ends with the test. */
 export async function openPage(
   t: TestContext,
   source: StatusSource,
-  { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false }: PageOptions = {},
+  options: PageOptions = {},
 ): Promise<OpenedPage> {
+  const { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false } = options
   const server = await servePage(source)
   afterTest(t, () => server.stop())
   const browser = await launchBrowser()
@@ -88,7 +94,23 @@ export async function openPage(
       console.error(`content policy: ${violatedDirective} ${blockedURI}`)
     })
   })
+  if (options.before !== undefined) await page.addInitScript(options.before)
+  // Before the browser is closed; a test that failed has said more already.
+  afterTest(t, () => {
+    if (hasFailed(t)) return
+    if (options.mayComplain !== true) assert.deepEqual(complaints, [], 'the console stays empty')
+    const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${server.port}/`)
+    assert.deepEqual(
+      requests.filter((address) => !own.test(address)),
+      [],
+      'nothing is asked of anybody else',
+    )
+  })
   await page.goto(server.url)
   await page.waitForSelector('.figures')
   return { page, server, context, complaints, requests }
 }
+
+/** A locator's text, in one line. */
+export const textOf = async (page: Page, selector: string): Promise<string> =>
+  (await page.locator(selector).innerText()).replaceAll(/\s+/g, ' ').trim()

@@ -63,6 +63,13 @@ export class Feed {
     if (this.#retry !== undefined) this.start()
   }
 
+  /** For good. */
+  stop() {
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    this.#drop()
+  }
+
   /** @param {unknown} data */
   #receive(data) {
     this.#listen()
