@@ -95,11 +95,11 @@ export async function openPage(
     })
   })
   if (options.before !== undefined) await page.addInitScript(options.before)
+  const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${server.port}/`)
   // Before the browser is closed; a test that failed has said more already.
   afterTest(t, () => {
     if (hasFailed(t)) return
     if (options.mayComplain !== true) assert.deepEqual(complaints, [], 'the console stays empty')
-    const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${server.port}/`)
     assert.deepEqual(
       requests.filter((address) => !own.test(address)),
       [],

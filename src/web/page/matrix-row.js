@@ -108,9 +108,19 @@ function cell(row, host, column, shape, isActive) {
       'span',
       { class: 'mark' },
       found.state === 'fetching' && h('span', { class: 'fill', style: { width: `${found.level * 100}%` } }),
-      found.text && h('span', { class: 'mark-text' }, found.text),
+      found.text && h(MarkText, { text: found.text, isLabel: row.kind !== 'model' }),
     ),
   )
+}
+
+/**
+ * `45 %` is part of what the cell is called; `3/4` is drawn by the style sheet, as it is called `3 of 4 shards`.
+ * @param {{ text: string, isLabel: boolean }} props
+ */
+function MarkText({ text, isLabel }) {
+  return isLabel
+    ? h('span', { class: 'mark-text' }, text)
+    : h('span', { class: 'mark-text', 'data-text': text })
 }
 
 /**
@@ -159,7 +169,7 @@ function seedsOf(row) {
 function sizeOf(row) {
   if (row.kind === 'missing') return { text: '', words: 'size unknown' }
   const length = row.kind === 'model' ? row.model.length : row.shard.length
-  return { text: formatBytes(length), words: `${formatCount(length)} bytes` }
+  return { text: formatBytes(length), words: `${formatBytes(length)}, ${formatCount(length)} bytes` }
 }
 
 /** @extends {Memo<{ row: Row, width: number, isActive: boolean }>} */
@@ -253,10 +263,18 @@ function shardName({ model, shard, isWeakest, isSingle }) {
   return h(
     Fragment,
     null,
-    h('span', { class: 'ordinal' }, String(shard.number), h('span', null, `/${shard.count}`)),
+    h(Ordinal, { number: shard.number, count: shard.count }),
     h(FileName, { text: shard.name }),
     isWeakest && h('span', { class: 'weakest' }, 'weakest'),
   )
+}
+
+/**
+ * For the eye; the file's name says it again.
+ * @param {{ number: number, count: number }} props
+ */
+function Ordinal({ number, count }) {
+  return h('span', { class: 'ordinal', 'aria-hidden': 'true' }, String(number), h('span', null, `/${count}`))
 }
 
 /** @param {Extract<Row, { kind: 'missing' }>} row */
@@ -264,7 +282,8 @@ function missingName({ model, number }) {
   return h(
     Fragment,
     null,
-    h('span', { class: 'ordinal' }, String(number), h('span', null, `/${model.count}`)),
+    h(Ordinal, { number: number, count: model.count }),
+    h('span', { class: 'visually-hidden' }, `shard ${number} of ${model.count}: `),
     h('span', { class: 'nobody' }, 'on no host'),
   )
 }

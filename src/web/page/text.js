@@ -20,8 +20,10 @@ export function FileName({ text }) {
   return h(
     'bdi',
     { class: 'file-name', title: text },
-    h('span', { class: 'name' }, stem),
-    h('span', null, tail),
+    // Two boxes would be read as two words.
+    h('span', { class: 'visually-hidden' }, text),
+    h('span', { class: 'name', 'aria-hidden': 'true' }, stem),
+    h('span', { class: 'tail', 'aria-hidden': 'true' }, tail),
   )
 }
 
