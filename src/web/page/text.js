@@ -1,12 +1,19 @@
 /** Text that came from the network: shown as text, kept apart from the direction of what is around it. */
 import { h } from './preact.js'
 
+/** Something that leaves ink: no spaces, marks alone or characters that only steer. */
+const VISIBLE = /[^\p{C}\p{Z}\p{M}]/u
+
 /**
  * A name in one line, cut with an ellipsis where there is no room; all of it in the tooltip.
  * @param {{ text: string, class?: string }} props
  */
 export function Name({ text, class: kind = '' }) {
-  return h('bdi', { class: `name ${kind}`, title: text }, text)
+  return h(
+    'bdi',
+    { class: `name ${kind}`, title: text },
+    VISIBLE.test(text) ? text : '(a name of no visible letters)',
+  )
 }
 
 /**
