@@ -9,6 +9,7 @@ import { startCoordinator, untilPictured } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { endedBy, PATIENCE_MS } from '../helpers/swarm.ts'
 import { NAMES, runVerify, SHARD_BYTES, startWholeFleet } from './verify-kit.ts'
+import { joinLiar } from './verify-liar.ts'
 
 const STRICT = ['--expect-hosts', '3', '--expect-copies', '6', '--timeout', '8']
 const ALL_PIECES = ['--sample', '1000']
@@ -128,4 +129,38 @@ test('two shards under one name; a shard of a set that nobody has', async (t) =>
   assert.equal(lacking.code, 1)
   assert.deepEqual(lacking.failed, ['names'])
   assert.match(lacking.checks.get('names')!.problems[0]!, /^tiny: shard 1 of 2 missing/)
+})
+
+test('a host that sends other bytes than it says, one that has not what it says, one that lies about SHA-256', async (t) => {
+  const fleet = await startWholeFleet(t, { hosts: 2 })
+  const lie = join(fleet.folder, 'lie.gguf')
+  await writeModel(lie, { bytes: SHARD_BYTES, seed: 99 })
+  const path = join(fleet.folder, NAMES[0])
+
+  const wrongBytes = await joinLiar(t, fleet, { path, sends: lie })
+  const sent = await runVerify(t, fleet, ALL_PIECES)
+  assert.equal(sent.code, 1)
+  assert.deepEqual(sent.failed, ['whole'])
+  assert.match(
+    sent.checks.get('whole')!.problems[0]!,
+    /at liar .*: pieces 0, 1, 2, 3, 4, 5 of .* wrong bytes/,
+  )
+  await wrongBytes.leave()
+
+  const nothing = await joinLiar(t, fleet, { path, sends: null })
+  const missing = await runVerify(t, fleet, ALL_PIECES)
+  assert.equal(missing.code, 1)
+  assert.deepEqual(missing.failed, ['whole', 'seeding', 'registered'])
+  assert.match(
+    missing.checks.get('seeding')!.problems[0]!,
+    /says it seeds tiny-00001.* hangs up when asked for/,
+  )
+  await nothing.leave()
+
+  const wrongHash = await joinLiar(t, fleet, { path, sends: path, sha256: 'f'.repeat(64) })
+  const hashed = await runVerify(t, fleet, ALL_PIECES)
+  assert.equal(hashed.code, 1)
+  assert.ok(hashed.failed.includes('names'), String(hashed.failed))
+  assert.match(hashed.checks.get('names')!.problems[0]!, /has 2 SHA-256: .*liar/)
+  await wrongHash.leave()
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createKeyFile } from '../../src/fleet/fleet-key.ts'
 import { writeModel } from '../helpers/gguf.ts'
+import { startCli } from '../helpers/process.ts'
 import {
   type Bootstrap,
   ended,
@@ -13,7 +14,6 @@ import {
   scratchFolder,
   startBootstrap,
   startHost,
-  startQuietCli,
 } from '../helpers/swarm.ts'
 
 export const SHARD_BYTES = 1_500_000
@@ -101,12 +101,14 @@ export async function runVerify(
   t: TestContext,
   { memberArgs }: Pick<VerifiedFleet, 'memberArgs'>,
   args: readonly string[] = [],
+  netns?: string,
 ): Promise<Verified> {
-  const cli = startQuietCli(t, ['verify', ...memberArgs, '--json', ...args])
+  const cli = startCli(t, ['verify', ...memberArgs, '--json', ...args], netns === undefined ? {} : { netns })
   const { code, stderr, stdout } = await ended(cli, 3 * PATIENCE_MS)
   const events = cli.events() as unknown as readonly { readonly event: string }[]
   const checks = events.filter(({ event }) => event === 'check') as unknown as CheckEvent[]
   const last = events.at(-1)
+  assert.doesNotMatch(stderr, /\(node:\d+\)|Warning:/)
   assert.equal(last?.event, 'verdict', `the verdict comes last: ${stdout}${stderr}`)
   assert.equal(checks.length, CHECK_COUNT, 'every item is decided')
   const of = (verdict: CheckEvent['verdict']) =>

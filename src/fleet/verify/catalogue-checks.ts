@@ -1,7 +1,7 @@
 /** What is checked of the catalogues: is every host seen and heard, do names stand for one thing, are sets whole? */
 import { formatPeerAddress } from '../../metainfo/peer-address.ts'
 import type { KnownHost } from '../fleet-member.ts'
-import { type Finding, formatSpan, outOf, skip } from './checks.ts'
+import { countOf, type Finding, formatSpan, outOf, skip } from './checks.ts'
 import { type Expectation, labelOf, type Picture, type SeededShard } from './picture.ts'
 import type { Stray } from './strays.ts'
 
@@ -60,10 +60,10 @@ export function checkCoordinator(facts: CoordinatorFacts): Finding {
   const complete = picture.hosts.filter(({ complete }) => complete).length
   const summary =
     `${outOf(hosts, expected.hosts ?? hosts)} hosts online, ${outOf(complete, hosts)} catalogues complete, ` +
-    `heartbeats ${formatSpan(silences)} old; ${outOf(copies, expected.copies ?? copies)} whole copies of ${picture.shards.length} shards`
+    `heartbeats ${formatSpan(silences)} old; ${outOf(copies, expected.copies ?? copies)} whole copies of ${countOf(picture.shards.length, 'shard')}`
   const evidence = picture.hosts.map(
     (host) =>
-      `${labelOf(host)}: host id ${host.info.hostId}, version ${host.info.version}, ${host.shards.size} shards`,
+      `${labelOf(host)}: host id ${host.info.hostId}, version ${host.info.version}, ${countOf(host.shards.size, 'shard')}`,
   )
   const refused = Object.entries(turnedAway).map(([reason, count]) => `${reason} ${count}`)
   if (refused.length > 0) evidence.push(`peers turned away: ${refused.join(', ')}`)
@@ -108,10 +108,12 @@ export function checkNames(shards: readonly SeededShard[], access: string): Find
       problems.push(`${name}: ${missing} of ${count} missing; start a host that has it`)
     else whole++
     const weakest = Math.min(...of.map(({ hosts }) => hosts.length))
-    evidence.push(`${name}: ${outOf(numbers.size, count ?? 1)} shards, weakest has ${weakest} whole copies`)
+    evidence.push(
+      `${name}: ${outOf(numbers.size, count ?? 1)} shards, weakest has ${weakest === 1 ? '1 whole copy' : `${weakest} whole copies`}`,
+    )
   }
   const names = new Set(shards.map(({ shard }) => shard.name)).size
-  const summary = `${names} names for ${shards.length} contents; ${outOf(whole, models.size)} models complete`
+  const summary = `${countOf(names, 'name')} for ${countOf(shards.length, 'content')}; ${outOf(whole, models.size)} models complete`
   return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${access}`] }
 }
 

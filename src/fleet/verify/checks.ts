@@ -76,8 +76,15 @@ export async function runCheck(
 /** A finding that says why nothing could be looked at. */
 export const skip = (why: string): Finding => ({ evidence: [], problems: [], repeat: [], skipped: why })
 
+/** `1 shard`, `4 shards`. */
+export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** `3/4`. */
 export const outOf = (count: number, all: number): string => `${count}/${all}`
+
+/** Of a host whose BitTorrent port does not answer, the DHT port is not known. */
+export const notKnown = (count: number): string =>
+  count === 0 ? '' : ` (${countOf(count, 'port')} not known)`
 
 /** Times for people: two digits or more. */
 export function formatMs(ms: number): string {

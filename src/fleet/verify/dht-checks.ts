@@ -6,7 +6,7 @@ import { isOwnAddress } from '../../swarm/address.ts'
 import { askDhtNode, type DhtAnswer } from '../../swarm/dht-probe.ts'
 import type { KnownHost } from '../fleet-member.ts'
 import type { DhtChoice } from '../network.ts'
-import { type Finding, formatMs, formatSpan, outOf, skip } from './checks.ts'
+import { type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
 import type { FreshDht, Lookup } from './fresh-dht.ts'
 import { inParallel } from './parallel.ts'
 import { addressOfHost, labelOf, type SeededShard } from './picture.ts'
@@ -139,7 +139,7 @@ export function checkRegistered({ shards, lookups, joined, bootstraps }: Registr
   }
   const all = shards.reduce((sum, { hosts }) => sum + hosts.length, 0)
   const summary =
-    `${outOf(found, all)} (shard, host) pairs found for ${shards.length} infohashes by a fresh client in ` +
+    `${outOf(found, all)} (shard, host) pairs found for ${shards.length === 1 ? '1 infohash' : `${shards.length} infohashes`} by a fresh client in ` +
     formatSpan([...lookups.values()].map(({ tookMs }) => tookMs))
   const [bootstrap] = bootstraps
   const repeat =
@@ -192,12 +192,16 @@ export function checkRouting({ probes, nodes, bootstrapIds, lookups, joined }: R
   }
   const answered = [...nodes.values()].filter((answer) => answer !== null)
   const summary =
-    `${outOf(answered.length, probes.length)} host nodes answer find_node, ${ids.size} different ids; ` +
+    `${outOf(answered.length, probes.length)} host nodes answer find_node${notKnown(probes.length - nodes.size)}, ` +
+    `${ids.size} different ids; ` +
     `${visited.length} lookups by a fresh client asked ${least} to ${Math.max(least, ...visited)} nodes`
   const repeat = probes.flatMap(({ host, dhtPort }) =>
     dhtPort === null ? [] : [pingCommand({ host: addressOfHost(host).host, port: dhtPort })],
   )
-  return { evidence: [summary, ...evidence], problems, repeat }
+  const finding = { evidence: [summary, ...evidence], problems, repeat }
+  return nodes.size > 0
+    ? finding
+    : { ...finding, skipped: 'no host told its DHT port, as none serves a shard' }
 }
 
 /** Is this host among the peers? This machine's addresses are one: it is met by one and announces itself by another. */

@@ -2,7 +2,7 @@
 import { formatBytes } from '../../log.ts'
 import { formatPeerAddress } from '../../metainfo/peer-address.ts'
 import { pieceCountOf } from '../../metainfo/piece-length.ts'
-import { type Finding, formatMs, formatSpan, outOf, skip } from './checks.ts'
+import { countOf, type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
 import type { HostNodes } from './dht-checks.ts'
 import { addressOfHost, labelOf } from './picture.ts'
 import type { HostProbe, ShardProbe } from './probes.ts'
@@ -46,7 +46,7 @@ export function checkReachable(
   const answered = [...nodes.values()].filter((node) => node !== null).length
   const summary =
     `${outOf(reached.length, probes.length)} hosts shake hands (${formatSpan(reached.map(({ handshakeMs }) => handshakeMs!))}), ` +
-    `${outOf(answered, probes.length)} DHT ports answer`
+    `${outOf(answered, probes.length)} DHT ports answer${notKnown(probes.length - nodes.size)}`
   return {
     evidence: [summary, ...evidence],
     problems,
@@ -64,13 +64,16 @@ export function checkWhole(probes: readonly HostProbe[], sample: number, access:
   let bytes = 0
   for (const { host, shard, probe } of all) {
     const where = `${shard.name} at ${labelOf(host)}`
+    const good = probe.pieces.filter(({ isRight }) => isRight)
     const wrong = probe.pieces.filter(({ isRight }) => !isRight)
-    right += probe.pieces.length - wrong.length
-    bytes += probe.pieces.reduce((sum, { length }) => sum + length, 0)
-    for (const { index, sha1 } of wrong) {
+    right += good.length
+    bytes += good.reduce((sum, { length }) => sum + length, 0)
+    const [first] = wrong
+    if (first !== undefined) {
       problems.push(
-        `${where}: piece ${index} has SHA-1 ${sha1}, which is not that of ${shard.infoHash}; whoever fetches from it gets ` +
-          'wrong bytes (and leaves it). Check its disk and memory, and replace the file',
+        `${where}: ${wrong.length === 1 ? 'piece' : 'pieces'} ${wrong.map(({ index }) => index).join(', ')} of ` +
+          `${shard.infoHash} came with wrong bytes (piece ${first.index} has SHA-1 ${first.sha1}). Check that host's disk and ` +
+          'memory, and replace the file; whoever downloads leaves such a peer',
       )
     }
     if (probe.pieceProblem !== null) {
@@ -87,8 +90,8 @@ export function checkWhole(probes: readonly HostProbe[], sample: number, access:
   }
   const whole = all.filter(({ probe }) => probe.seen?.whole).length
   const summary =
-    `${outOf(whole, all.length)} whole bitfields; ${right} pieces (${formatBytes(bytes)}) fetched from the very hosts, ` +
-    `hashed and right (${sample} chosen at random of each)`
+    `${outOf(whole, all.length)} whole bitfields; ${countOf(right, 'random piece')} (${formatBytes(bytes)}, up to ${sample} ` +
+    'of each copy) fetched from the very hosts, hashed and right'
   return {
     evidence: [summary, ...evidence],
     problems,
@@ -116,7 +119,7 @@ export function checkSeeding(probes: readonly HostProbe[], access: string): Find
     const whole = shards.filter(({ seen }) => seen?.whole).length
     evidence.push(`${labelOf(host)}: catalogue ${shards.length}, bitfields whole ${whole}`)
   }
-  const summary = `${outOf(kept, all.length)} copies in ${probes.length} catalogues are served whole by their hosts`
+  const summary = `${outOf(kept, all.length)} copies in ${countOf(probes.length, 'catalogue')} are served whole by their hosts`
   return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${access} --json`] }
 }
 

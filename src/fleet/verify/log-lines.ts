@@ -57,6 +57,7 @@ export function countLogLines(logs: readonly HostLog[], shards: ReadonlySet<Info
 /** Are the lines there that the picture asks for? One log a host. */
 export function checkLogLines(logs: readonly HostLog[] | null, { hosts, copies, shards }: Picture): Finding {
   if (logs === null) return skip('not checked (no log given)')
+  if (copies.length === 0) return skip('no shard is offered')
   const counts = countLogLines(logs, new Set(shards.map(({ shard }) => shard.infoHash)))
   const wanted: LogCounts = {
     seeding: copies.length,
