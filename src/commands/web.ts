@@ -1,10 +1,13 @@
 /** `gguf-swarm web`: a coordinator with its page, JSON API, metrics and live feed. */
 import type { Argv } from 'yargs'
 import { DEFAULTS, parsePortOption } from '../config.ts'
-import type { SwarmError } from '../errors.ts'
+import { type SwarmError, UsageError } from '../errors.ts'
 import { Coordinator } from '../fleet/coordinator.ts'
+import { fleetLabel } from '../fleet/fleet-key.ts'
+import type { DhtChoice } from '../fleet/network.ts'
 import type { FleetEvent } from '../fleet/status.ts'
 import { createLog, type Log } from '../log.ts'
+import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
 import { WebServer } from '../web/server.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
@@ -46,6 +49,9 @@ const builder = (yargs: Argv) =>
 
 type WebArguments = ArgumentsOf<typeof builder>
 
+/** A start that goes well takes less; sooner would cry wolf. */
+const ISOLATION_CHECK_MS = 3_000
+
 /** What is worth a line in the log; the page shows the rest. */
 const LOGGED: ReadonlySet<FleetEvent['kind']> = new Set([
   'host-online',
@@ -57,39 +63,43 @@ const LOGGED: ReadonlySet<FleetEvent['kind']> = new Set([
 
 async function runWeb(args: WebArguments, context: CommandContext): Promise<void> {
   const log = createLog(context.err)
-  const port = parsePortOption(args.httpPort, '--http-port')
-  const livePort = parsePortOption(args.livePort, '--live-port')
-  const { host, allowHost = [] } = args
+  const address = webAddress(args)
+  const options = await coordinatorOptions(args)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using coordinator = await Coordinator.start({ ...(await coordinatorOptions(args)), onFailed: fail })
-  await using server = await WebServer.start({
-    source: coordinator,
-    host,
-    port,
-    livePort,
-    allowHosts: allowHost,
-    limits: WEB_LIMITS,
-    log,
-  })
+  await using coordinator = await Coordinator.start({ ...options, onFailed: fail })
+  await using server = await WebServer.start({ ...address, source: coordinator, limits: WEB_LIMITS, log })
   const { url, liveUrl } = server
   const { fleet, coordinator: self } = coordinator.status
-  if (args.json)
-    jsonWriter(context.out)({ event: 'listening', ...{ url, liveUrl, hostId: self.hostId, fleet } })
+  const listening = { event: 'listening', ...{ url, liveUrl, hostId: self.hostId, fleet } }
+  if (args.json) jsonWriter(context.out)(listening)
   else context.out(`${url}\n`)
   log.info(`[WEB] ✓ Page, API and metrics: ${url} (live feed: ${liveUrl})`)
-  log.info(
-    fleet.keyed
-      ? '[FLEET] Looking at the keyed fleet of that key file.'
-      : `[FLEET] Looking at the open fleet '${fleet.name}'.`,
-  )
+  log.info(`[FLEET] Looking at the ${fleetLabel(options.key)}; hosts show up here as they are found`)
   if (server.isOpen) {
     log.warn(
-      `[WEB] ! Everybody who can reach ${host}:${server.port} sees this fleet: there is no password. Keep it inside a ` +
-        'network you trust, or behind a proxy that asks for one.',
+      `[WEB] ! Everybody who can reach ${address.host}:${server.port} sees this fleet: there is no password. Keep it ` +
+        'inside a network you trust, or behind a proxy that asks for one.',
     )
   }
   logEvents(coordinator, log)
+  using _watch = watchIsolation(coordinator, options.dht, log)
   await untilStopped(context.signal, failed)
+}
+
+function webAddress({ host, httpPort, livePort, allowHost = [] }: WebArguments) {
+  for (const name of allowHost) {
+    if (peerAddress(name, 1) !== undefined) continue
+    throw new UsageError(
+      'bad-host',
+      `--allow-host: '${name}' is not a name or an address; write it without http:// and without a port`,
+    )
+  }
+  return {
+    host,
+    port: parsePortOption(httpPort, '--http-port'),
+    livePort: parsePortOption(livePort, '--live-port'),
+    allowHosts: allowHost,
+  }
 }
 
 function logEvents(coordinator: Coordinator, log: Log): void {
@@ -101,6 +111,25 @@ function logEvents(coordinator: Coordinator, log: Log): void {
       if (LOGGED.has(kind)) log.info(`[FLEET] ${message}`)
     }
   })
+}
+
+/** Says when no DHT node answers, and when one does again. */
+function watchIsolation({ network }: Coordinator, dht: DhtChoice, log: Log): Disposable {
+  let wasIsolated = false
+  const where =
+    dht.kind === 'public' ? 'of the public DHT' : `at ${dht.bootstrap.map(formatPeerAddress).join(', ')}`
+  const timer = setInterval(() => {
+    if (network.isolated === wasIsolated) return
+    wasIsolated = network.isolated
+    if (!wasIsolated) log.info('[DHT] ✓ A DHT node answers')
+    else {
+      log.warn(
+        `[DHT] No DHT node ${where} answers: no host can be found. Start a bootstrap node with ` +
+          '`gguf-swarm bootstrap`, or name another with --bootstrap HOST:PORT. Trying on.',
+      )
+    }
+  }, ISOLATION_CHECK_MS)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
 /** The `web` command. */
