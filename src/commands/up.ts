@@ -1,26 +1,30 @@
-/** `gguf-swarm up`: bootstrap and hosts on this machine, magnets to paste, until Ctrl-C. `npm start` runs it. */
+/**
+ * `gguf-swarm up`: bootstrap, page and hosts on this machine, every shard on every host, verified; until Ctrl-C.
+ * `npm start` runs it.
+ */
 
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parsePortOption } from '../config.ts'
 import { messageOf, UsageError } from '../errors.ts'
+import { createKeyFile, loadKeyFile } from '../fleet/fleet-key.ts'
 import { LocalFleet, type LocalFleetOptions } from '../fleet/local-fleet.ts'
 import { listShards } from '../library/walk.ts'
 import { FolderWatcher } from '../library/watcher.ts'
 import { createLog, formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { Board } from './board.ts'
-import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
+import { type CommandContext, jsonWriter, until, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION } from './options.ts'
+import { verifyLocal } from './up-verify.ts'
 
 /** More hosts than this on one machine show nothing new and only take memory (~90 MB each). */
 const MAX_HOSTS = 64
 const SAMPLE_SHARDS = fileURLToPath(new URL('../../fixtures/shards', import.meta.url))
-/** After this long the summary comes even if a shard is still being hashed; it says so. */
-const SETTLE_DEADLINE_MS = 60_000
-
+/** Without a new copy for so long, what is there is verified as it is, and the table says what is missing. */
+const STALLED_MS = 60_000
 const builder = (yargs: Argv) =>
   yargs
     .positional('dir', {
@@ -42,6 +46,29 @@ const builder = (yargs: Argv) =>
         requiresArg: true,
         describe: 'DHT port (UDP) of the bootstrap node',
       },
+      'http-port': {
+        type: 'number',
+        default: DEFAULTS.web.httpPort,
+        requiresArg: true,
+        describe: 'port (TCP) of page, API and metrics',
+      },
+      'live-port': {
+        type: 'number',
+        default: DEFAULTS.web.livePort,
+        requiresArg: true,
+        describe: 'port (TCP) of the live feed',
+      },
+      'fleet-key': {
+        type: 'string',
+        default: DEFAULTS.fleetKey,
+        requiresArg: true,
+        describe: 'key file of the fleet; made when it is not there',
+      },
+      report: {
+        type: 'string',
+        requiresArg: true,
+        describe: 'write the test report (Markdown) to this file',
+      },
       'state-dir': {
         type: 'string',
         default: 'models_cache/up',
@@ -60,11 +87,11 @@ const builder = (yargs: Argv) =>
 type UpArguments = ArgumentsOf<typeof builder>
 
 async function runUp(args: UpArguments, context: CommandContext): Promise<void> {
-  const options = fleetOptions(args, context)
   const log = createLog(context.err)
   const json = args.json ? jsonWriter(context.out) : null
-  const board = new Board(options.bind === '0.0.0.0' ? '127.0.0.1' : options.bind)
   const { folder, shards } = await shardsToServe(args.dir, log)
+  const options = await fleetOptions(args, shards, context)
+  const board = new Board(options.bind === '0.0.0.0' ? '127.0.0.1' : options.bind)
   await using fleet = await LocalFleet.start(options, {
     onHostEvent: (host, event) => {
       json?.({ ...event, ...{ host } })
@@ -77,30 +104,71 @@ async function runUp(args: UpArguments, context: CommandContext): Promise<void> 
       )
     },
   })
-  log.info(
-    `[UP] ✓ Bootstrap node: DHT UDP ${formatPeerAddress(fleet.bootstrap)} (process ${fleet.pidOf('bootstrap')})`,
-  )
-  for (const name of fleet.hostNames) {
-    log.info(`[UP] ✓ Host ${name}: BitTorrent TCP ${board.portOf(name)} (process ${fleet.pidOf(name)})`)
-  }
+  tellProcesses(fleet, board, log)
+  json?.({ event: 'listening', ...fleet.page })
   await fleet.deal(folder, shards)
   await using _watcher = watchFor(folder, fleet, log)
-  await board.settled(
-    shards.length,
-    AbortSignal.any([context.signal, AbortSignal.timeout(SETTLE_DEADLINE_MS)]),
-  )
+  await untilCopied(board, { hosts: options.hosts, shards: shards.length }, log, context.signal)
   if (context.signal.aborted) return
-  tellMagnets(board, fleet, shards.length, json === null ? context.out : null, log)
+  await verifyLocal({ fleet, board, options, report: args.report ?? null, json }, context)
+  if (context.signal.aborted) return
+  tellMagnets(board, fleet, accessTo(fleet, options), json === null ? context.out : null, log)
   await untilStopped(context.signal, new Promise(() => undefined))
 }
 
-function fleetOptions(args: UpArguments, context: CommandContext): LocalFleetOptions {
-  const { hosts, bind, stateDir, torrentsDir } = args
+async function fleetOptions(
+  args: UpArguments,
+  shards: readonly string[],
+  context: CommandContext,
+): Promise<LocalFleetOptions> {
+  const { hosts, bind, stateDir, torrentsDir, fleetKey: keyFile } = args
   if (!Number.isInteger(hosts) || hosts < 1 || hosts > MAX_HOSTS) {
     throw new UsageError('bad-hosts', `--hosts: give a number from 1 to ${MAX_HOSTS}`)
   }
   const bootstrapPort = parsePortOption(args.bootstrapPort, '--bootstrap-port')
-  return { hosts, bind, stateDir, torrentsDir, bootstrapPort, self: context.self }
+  const httpPort = parsePortOption(args.httpPort, '--http-port')
+  const livePort = parsePortOption(args.livePort, '--live-port')
+  await createKeyFile(keyFile).catch(async (error: unknown) => {
+    if (!(error instanceof UsageError)) throw error
+    await loadKeyFile(keyFile) // it is there: the fleet of the last run, if it is a key
+  })
+  const ports = { bootstrapPort, httpPort, livePort }
+  return { hosts, bind, stateDir, torrentsDir, ...ports, keyFile, shards, self: context.self }
+}
+
+function tellProcesses(fleet: LocalFleet, board: Board, log: Log): void {
+  const pid = (name: string): string => `(process ${fleet.pidOf(name)})`
+  log.info(`[UP] ✓ Bootstrap node: DHT UDP ${formatPeerAddress(fleet.bootstrap)} ${pid('bootstrap')}`)
+  for (const name of fleet.hostNames) {
+    log.info(`[UP] ✓ Host ${name}: BitTorrent TCP ${board.portOf(name)} ${pid(name)}`)
+  }
+  log.info(`[UP] ✓ Page: ${fleet.page.url} ${pid('web')}`)
+}
+
+/** Waits until every host has every shard that is fit to be seeded, and the DHT knows it. */
+async function untilCopied(
+  board: Board,
+  { hosts, shards }: { readonly hosts: number; readonly shards: number },
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = (): number => hosts * board.shards().length
+  let told = -1
+  let changedAt = performance.now()
+  const isDone = (): boolean => {
+    if (board.copies !== told) {
+      told = board.copies
+      changedAt = performance.now()
+      if (told > 0) log.info(`[UP] ${told} of ${wanted()} copies`)
+    }
+    return board.decided >= shards && told === wanted()
+  }
+  await until(() => isDone() || performance.now() - changedAt > STALLED_MS, signal)
+  if (signal.aborted || isDone()) return
+  log.warn(
+    `[UP] ✗ No new copy for ${STALLED_MS / 1000} s: ${told} of ${wanted()} are there, ${board.decided} of ${shards} ` +
+      'shards are decided. What is there is verified now.',
+  )
 }
 
 /** The shards of the folder, or the sample model while it is empty. */
@@ -138,28 +206,36 @@ function watchFor(folder: string, fleet: LocalFleet, log: Log): AsyncDisposable 
   }
 }
 
+/** Options, each with a space before it, that other commands need to reach this fleet; none where the defaults do. */
+interface Access {
+  readonly dht: string
+  readonly fleet: string
+}
+
+function accessTo({ bootstrap }: LocalFleet, { keyFile }: LocalFleetOptions): Access {
+  const address = formatPeerAddress(bootstrap)
+  const dht = address === formatPeerAddress(DEFAULTS.bootstrap) ? '' : ` --bootstrap ${address}`
+  return { dht, fleet: keyFile === DEFAULTS.fleetKey ? dht : `${dht} --fleet-key ${keyFile}` }
+}
+
 function tellMagnets(
   board: Board,
   fleet: LocalFleet,
-  expected: number,
+  access: Access,
   out: CommandContext['out'] | null,
   log: Log,
 ): void {
   const shards = board.shards()
-  for (const { host, file, length, infoHash } of shards) {
-    log.info(`[UP] ${host}  ${file}  ${formatBytes(length)}  ${infoHash}`)
-  }
-  const unsettled = expected - shards.length
-  if (unsettled > 0)
-    log.info(
-      `[UP] ${unsettled} of ${expected} shards are not seeded yet; see the lines above, more follow here.`,
-    )
+  for (const { file, length, infoHash } of shards)
+    log.info(`[UP] ${file}  ${formatBytes(length)}  ${infoHash}`)
   const [first] = shards
   if (first !== undefined) {
-    log.info('[UP] Fetch a shard by its infohash, found through the DHT:')
     log.info(
-      `[UP]   npx . get ${first.infoHash} --bootstrap ${formatPeerAddress(fleet.bootstrap)} --out downloads`,
+      '[UP] Fetch a shard by its name in the fleet, or by its infohash from the DHT; see who has what:',
     )
+    log.info(`[UP]   npx . get ${first.file}${access.fleet} --out downloads`)
+    log.info(`[UP]   npx . get ${first.infoHash}${access.dht} --out downloads`)
+    log.info(`[UP]   npx . status${access.fleet}`)
     if (out !== null) log.info('[UP] Or paste a magnet into qBittorrent, Transmission, aria2, …:')
   }
   for (const { magnet } of shards) out?.(`${magnet}\n`)
@@ -168,13 +244,14 @@ function tellMagnets(
       '[UP] Only programs on this machine can reach it; `--bind ADDRESS` with an address of your network opens it.',
     )
   }
+  log.info(`[UP] See it live: ${fleet.page.url}`)
   log.info('[UP] Everything is up. Ctrl-C stops it.')
 }
 
 /** The `up` command. */
 export const upCommand = {
   command: 'up [dir]',
-  describe: 'Run the whole reference configuration on this machine: bootstrap and 4 hosts',
+  describe: 'Run the whole reference configuration on this machine: bootstrap, page and 4 hosts; verify it',
   builder,
   run: runUp,
 }

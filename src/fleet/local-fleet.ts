@@ -1,9 +1,10 @@
 /**
- * The reference configuration on one machine: a bootstrap node and some hosts as real processes, each with
- * its own state and its own share of the shards. Shares are folders of symbolic links, so nothing is copied.
+ * The reference configuration on one machine: a bootstrap node, the page, and some hosts as real processes, each
+ * with its own state and its own share of the shards. A share begins as symbolic links; what a host fetches from
+ * the others lies beside them.
  */
-import { mkdir, readdir, rm, symlink } from 'node:fs/promises'
-import { dirname, join, relative, resolve } from 'node:path'
+import { lstat, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { Child, type ChildEvent } from './child.ts'
@@ -17,11 +18,23 @@ export interface LocalFleetOptions {
   readonly hosts: number
   readonly bind: string
   readonly bootstrapPort: number
+  readonly httpPort: number
+  readonly livePort: number
+  /** The key all of them hold. */
+  readonly keyFile: string
   /** Everything this fleet keeps: `bootstrap/`, `shard-0/`, … */
   readonly stateDir: string
   readonly torrentsDir: string
+  /** The shards that will be dealt (absolute paths): copies of them that an earlier run made go first. */
+  readonly shards: readonly string[]
   /** How to start a gguf-swarm process. */
   readonly self: readonly [string, ...string[]]
+}
+
+/** The page on 8080, when it is up. */
+export interface LocalPage {
+  readonly url: string
+  readonly liveUrl: string
 }
 
 /** What the owner hears. */
@@ -38,6 +51,7 @@ export class LocalFleet implements AsyncDisposable {
   /** The link dealt for each shard, by the shard's own path. */
   readonly #links = new Map<string, { readonly host: string; readonly path: string }>()
   #bootstrap: PeerAddress = { host: '', port: 0 }
+  #page: LocalPage = { url: '', liveUrl: '' }
   #stopping: Promise<void> | undefined
 
   private constructor(options: LocalFleetOptions, lock: FolderLock) {
@@ -54,43 +68,11 @@ export class LocalFleet implements AsyncDisposable {
     )
     const fleet = new LocalFleet(options, lock)
     try {
-      const { bind, bootstrapPort, stateDir, torrentsDir } = options
-      const listening = await fleet
-        .#spawn(
-          'bootstrap',
-          [
-            'bootstrap',
-            '--bind',
-            bind,
-            '--port',
-            String(bootstrapPort),
-            '--state-dir',
-            join(stateDir, 'bootstrap'),
-          ],
-          listener,
-        )
-        .catch((error: unknown) => {
-          throw error instanceof FailedError ? withOurOption(error) : error
-        })
-      fleet.#bootstrap = { host: bind === '0.0.0.0' ? '127.0.0.1' : bind, port: Number(listening['port']) }
-      const common = [
-        '--bind',
-        bind,
-        '--bootstrap',
-        formatPeerAddress(fleet.bootstrap),
-        '--torrents-dir',
-        torrentsDir,
-      ]
-      await Promise.all(
-        fleet.hostNames.map(async (name) => {
-          await emptyShare(fleet.#shareOf(name))
-          await fleet.#spawn(
-            name,
-            ['seed', fleet.#shareOf(name), ...common, '--state-dir', join(stateDir, name, 'state')],
-            listener,
-          )
-        }),
-      )
+      await fleet.#startBootstrap(listener)
+      await Promise.all([
+        fleet.#startPage(listener),
+        ...fleet.hostNames.map((name) => fleet.#startHost(name, listener)),
+      ])
       return fleet
     } catch (error) {
       await fleet.stop()
@@ -103,11 +85,15 @@ export class LocalFleet implements AsyncDisposable {
     return this.#bootstrap
   }
 
+  get page(): LocalPage {
+    return this.#page
+  }
+
   get hostNames(): readonly string[] {
     return Array.from({ length: this.#options.hosts }, (_, index) => `shard-${index}`)
   }
 
-  /** The process id of a host or of `bootstrap`. */
+  /** The process id of a host, of `bootstrap` or of `web`. */
   pidOf(name: string): number | undefined {
     return this.#children.find((child) => child.name === name)?.pid
   }
@@ -132,7 +118,7 @@ export class LocalFleet implements AsyncDisposable {
     }
   }
 
-  /** Stops the hosts, then the bootstrap; idempotent. */
+  /** Stops the page and the hosts, then the bootstrap; idempotent. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       const [bootstrap, ...hosts] = this.#children
@@ -145,6 +131,38 @@ export class LocalFleet implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  async #startBootstrap(listener: LocalFleetListener): Promise<void> {
+    const { bind, bootstrapPort, stateDir } = this.#options
+    const folder = join(stateDir, 'bootstrap')
+    const args = ['bootstrap', '--bind', bind, '--port', String(bootstrapPort), '--state-dir', folder]
+    const listening = await this.#spawn('bootstrap', args, listener).catch((error: unknown) => {
+      throw error instanceof FailedError ? withOurOption(error) : error
+    })
+    this.#bootstrap = { host: bind === '0.0.0.0' ? '127.0.0.1' : bind, port: Number(listening['port']) }
+  }
+
+  async #startPage(listener: LocalFleetListener): Promise<void> {
+    const { httpPort, livePort } = this.#options
+    const ports = ['--http-port', String(httpPort), '--live-port', String(livePort)]
+    const listening = await this.#spawn('web', ['web', ...this.#membership, ...ports], listener)
+    this.#page = { url: String(listening['url']), liveUrl: String(listening['liveUrl']) }
+  }
+
+  async #startHost(name: string, listener: LocalFleetListener): Promise<void> {
+    const { stateDir, torrentsDir } = this.#options
+    const share = this.#shareOf(name)
+    await emptyShare(share, await sizesByName(this.#options.shards))
+    const folders = ['--state-dir', join(stateDir, name, 'state'), '--torrents-dir', torrentsDir]
+    const args = ['seed', share, ...this.#membership, ...folders, '--name', name, '--replicate']
+    await this.#spawn(name, args, listener)
+  }
+
+  /** What makes a process one of this fleet. */
+  get #membership(): readonly string[] {
+    const { bind, keyFile } = this.#options
+    return ['--bind', bind, '--bootstrap', formatPeerAddress(this.#bootstrap), '--fleet-key', keyFile]
   }
 
   #shareOf(host: string): string {
@@ -169,7 +187,7 @@ export class LocalFleet implements AsyncDisposable {
           listening = true
           resolve(event)
         }
-        if (name !== 'bootstrap') listener.onHostEvent(name, event)
+        if (this.hostNames.includes(name)) listener.onHostEvent(name, event)
       },
       onDied: (how) => (listening ? listener.onDied(name, how) : reject(child.failure())),
     })
@@ -184,12 +202,24 @@ function withOurOption(error: FailedError): FailedError {
   return new FailedError(error.code, error.message.replaceAll('--port', '--bootstrap-port'), { cause: error })
 }
 
-/** Removes what an earlier run dealt: only links, so that nothing a person put there is lost. */
-async function emptyShare(share: string): Promise<void> {
+async function sizesByName(paths: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const sizes = await Promise.all(
+    paths.map(async (path) => [basename(path), (await stat(path).catch(() => null))?.size ?? -1] as const),
+  )
+  return new Map(sizes)
+}
+
+/**
+ * Leaves a share as it was before the first run: links that were dealt go, and copies of shards whose originals
+ * stand in the folder that is dealt from. Whatever else a person put there stays.
+ */
+async function emptyShare(share: string, originals: ReadonlyMap<string, number>): Promise<void> {
   try {
     await mkdir(share, { recursive: true })
     for (const entry of await readdir(share, { withFileTypes: true, recursive: true })) {
-      if (entry.isSymbolicLink()) await rm(join(entry.parentPath, entry.name), { force: true })
+      const path = join(entry.parentPath, entry.name)
+      const isCopy = entry.isFile() && (await lstat(path)).size === originals.get(entry.name)
+      if (entry.isSymbolicLink() || isCopy) await rm(path, { force: true })
     }
   } catch (error) {
     throw asDiskError(error, share)

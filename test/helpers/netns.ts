@@ -21,6 +21,10 @@ export interface Host {
 export interface TestNetwork {
   /** Adds a host with an IPv4 address of its own. */
   host(name: string): Host
+  /** Cuts these hosts off from the others; among themselves they go on. */
+  cutOff(hosts: readonly Host[]): void
+  /** Makes it one network again. */
+  heal(): void
 }
 
 /** Something a test needs on the machine. */
@@ -75,14 +79,30 @@ export function testNetwork(t: TestContext): TestNetwork {
   ip('-n', switchNetns, 'link', 'add', 'bridge', 'type', 'bridge', 'mcast_snooping', '0')
   ip('-n', switchNetns, 'link', 'set', 'bridge', 'up')
 
+  const portOf = new Map<string, string>()
+  const plug = (port: string, bridge: string): void =>
+    ip('-n', switchNetns, 'link', 'set', port, 'master', bridge)
+  let isCut = false
   let ports = 0
   let nextHostNumber = 1
   return {
+    cutOff(hosts) {
+      if (!isCut) {
+        ip('-n', switchNetns, 'link', 'add', 'other', 'type', 'bridge', 'mcast_snooping', '0')
+        ip('-n', switchNetns, 'link', 'set', 'other', 'up')
+        isCut = true
+      }
+      for (const { netns } of hosts) plug(portOf.get(netns)!, 'other')
+    },
+    heal() {
+      for (const port of portOf.values()) plug(port, 'bridge')
+    },
     host(name) {
       if (nextHostNumber >= DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
       const netns = prefix + name
       const port = `port${++ports}`
       const address = `10.77.0.${nextHostNumber++}`
+      portOf.set(netns, port)
       addNamespace(netns)
       ip('link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', port, 'netns', switchNetns)
       ip('-n', switchNetns, 'link', 'set', port, 'master', 'bridge', 'up')

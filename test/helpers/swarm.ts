@@ -176,11 +176,16 @@ async function endedWithin(cli: Cli, timeoutMs: number): Promise<ExitStatus> {
   return until(() => status, { timeoutMs, what: `end of process ${cli.pid}` })
 }
 
-/** Waits until a process has said something on stderr. */
+/** Waits until a process has said something on stderr; fails at once when it ends without it. */
 export async function untilSaid(cli: Cli, words: string | RegExp, timeoutMs = PATIENCE_MS): Promise<void> {
   const said = (): boolean =>
     typeof words === 'string' ? cli.stderr.includes(words) : words.test(cli.stderr)
-  await until(said, { timeoutMs, what: `"${words}" on stderr` })
+  let hasEnded = false
+  void cli.exited.then(() => {
+    hasEnded = true
+  })
+  await until(() => said() || hasEnded, { timeoutMs, what: `"${words}" on stderr` })
+  assert.ok(said(), `ended without saying "${words}": ${cli.stderr}`)
 }
 
 /** Sends a signal and tells how long the process took to end. */

@@ -1,4 +1,7 @@
-/** `up`: bootstrap and four hosts as real processes, and what happens when one of them, or all, end. */
+/**
+ * `up`: bootstrap, page and four hosts as real processes, every shard copied to every host and verified; and what
+ * happens when one of them, or all, end.
+ */
 import assert from 'node:assert/strict'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,14 +24,18 @@ import {
 } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 
-const NAMES = ['bootstrap', 'shard-0', 'shard-1', 'shard-2', 'shard-3']
+const HOSTS = ['shard-0', 'shard-1', 'shard-2', 'shard-3']
+const NAMES = ['bootstrap', ...HOSTS, 'web']
 const FIXTURES = join(import.meta.dirname, '../../fixtures/shards')
-/** Five processes stop one after the other at worst; nobody likes to wait longer after Ctrl-C. */
+/** Bootstrap last, the others before it; nobody likes to wait longer after Ctrl-C. */
 const ALL_STOPPED_WITHIN_MS = 10_000
 
 interface Up {
   readonly cli: Cli
   readonly bootstrap: string
+  /** Options with which a command joins its fleet. */
+  readonly access: readonly string[]
+  readonly page: string
   /** Process ids by name. */
   readonly pids: ReadonlyMap<string, number>
   /** The shards seeded so far, with the host that told of each. */
@@ -38,11 +45,13 @@ interface Up {
 /** Starts it on the shards of `folder`; resolves when everything is up. */
 async function startUp(t: TestContext, folder: string, shards: string): Promise<Up> {
   const folders = ['--state-dir', join(folder, 'state'), '--torrents-dir', join(folder, 'torrents')]
-  const cli = startQuietCli(t, ['up', shards, '--bootstrap-port', '0', ...folders, '--json'])
-  await untilSaid(cli, 'Everything is up. Ctrl-C stops it.', 2 * PATIENCE_MS)
+  const keyFile = join(folder, 'fleet.key')
+  const ports = ['--bootstrap-port', '0', '--http-port', '0', '--live-port', '0', '--fleet-key', keyFile]
+  const cli = startQuietCli(t, ['up', shards, ...ports, ...folders, '--json'])
+  await untilSaid(cli, 'Everything is up. Ctrl-C stops it.', 3 * PATIENCE_MS)
   const pids = new Map(
-    [...cli.stderr.matchAll(/✓ (?:Host )?(shard-\d|Bootstrap) ?.*\(process (\d+)\)/g)].map(
-      ([, name, pid]) => [name!.toLowerCase(), Number(pid)] as const,
+    [...cli.stderr.matchAll(/✓ (?:Host )?(shard-\d|Bootstrap|Page).*\(process (\d+)\)/g)].map(
+      ([, name, pid]) => [name === 'Page' ? 'web' : name!.toLowerCase(), Number(pid)] as const,
     ),
   )
   // Should the test fail, nothing must be left behind.
@@ -53,11 +62,13 @@ async function startUp(t: TestContext, folder: string, shards: string): Promise<
   afterTest(t, atExit(killAll))
   assert.deepEqual([...pids.keys()].sort(), NAMES, cli.stderr)
   for (const [name, pid] of pids) assert.ok(isAlive(pid), `${name} (${pid}) is a process`)
-  assert.equal(new Set([...pids.values(), cli.pid]).size, 6, 'each is its own process')
+  assert.equal(new Set([...pids.values(), cli.pid]).size, NAMES.length + 1, 'each is its own process')
   const bootstrap = /Bootstrap node: DHT UDP (\S+)/.exec(cli.stderr)![1]!
   type Told = Seeding & { readonly host: string }
   const seeding = () => cli.events().filter((event): event is Told => event.event === 'seeding')
-  return { cli, bootstrap, pids, seeding }
+  const page = /✓ Page: (\S+)/.exec(cli.stderr)![1]!
+  const access = ['--bootstrap', bootstrap, '--bind', '127.0.0.1', '--fleet-key', keyFile]
+  return { cli, bootstrap, access, page, pids, seeding }
 }
 
 function isAlive(pid: number): boolean {
@@ -76,20 +87,36 @@ async function assertAllEnd({ pids }: Up): Promise<void> {
   })
 }
 
-test('the sample model, and Ctrl-C', async (t) => {
+test('the sample model goes from one shard a host to sixteen copies, verified; and Ctrl-C', async (t) => {
   const folder = await scratchFolder(t)
   await mkdir(join(folder, 'empty'))
   const up = await startUp(t, folder, join(folder, 'empty'))
   assert.match(up.cli.stderr, /holds no \.gguf file, so the sample model is shared/)
-  const shards = up.seeding()
-  assert.deepEqual(shards.map(({ file }) => file).sort(), (await readdir(FIXTURES)).sort())
-  assert.deepEqual(shards.map(({ host }) => host).sort(), NAMES.slice(1), 'each host has one')
-  const announced = up.cli.events().flatMap((event) => (event.event === 'announced' ? event.infoHash : []))
-  for (const { infoHash } of shards) assert.ok(announced.includes(infoHash), `${infoHash} is announced`)
+  const files = (await readdir(FIXTURES)).sort()
+  const seeded = up.seeding()
+  for (const host of HOSTS) {
+    const own = seeded.filter((event) => event.host === host).map(({ file }) => file)
+    assert.deepEqual(own.sort(), files, `${host} has every shard`)
+  }
+  const dealt = seeded.slice(0, 4)
+  assert.match(up.cli.stderr, /16 of 16 copies/)
+  const verdict = up.cli.events().find((event) => (event as { event: string }).event === 'verdict')
+  assert.ok(verdict !== undefined && 'ok' in verdict && verdict.ok === true, up.cli.stderr)
+  assert.doesNotMatch(up.cli.stderr, /^✗/m, 'no check failed')
 
-  const [shard] = shards
+  const status = (await (await fetch(`${up.page}/api/status`)).json()) as { totals: { copies: number } }
+  assert.equal(status.totals.copies, 16, 'the page shows what was verified')
+
+  const [shard] = dealt
   const got = await runGet(t, [shard!.infoHash], { bootstrap: up.bootstrap, out: join(folder, 'out') })
   await assertGot(got, [join(FIXTURES, shard!.file)])
+  const byName = ['--fleet-key', join(folder, 'fleet.key')]
+  const named = await runGet(t, [files[1]!], {
+    bootstrap: up.bootstrap,
+    out: join(folder, 'named'),
+    args: byName,
+  })
+  await assertGot(named, [join(FIXTURES, files[1]!)])
 
   const { code, tookMs, stderr } = await endedBy(up.cli, 'SIGINT')
   t.diagnostic(`stopped after ${Math.round(tookMs)} ms`)
@@ -105,23 +132,15 @@ test('own shards, one that comes later, a host that dies, SIGTERM', async (t) =>
   const names = ['a.gguf', 'b.gguf']
   for (const [seed, name] of names.entries()) await writeModel(join(shards, name), { bytes: 500_000, seed })
   const up = await startUp(t, folder, shards)
-  assert.deepEqual(
-    up
-      .seeding()
-      .map(({ file }) => file)
-      .sort(),
-    names,
-  )
+  assert.equal(up.seeding().length, HOSTS.length * names.length)
 
   await writeModel(join(shards, 'late.gguf'), { bytes: 500_000, seed: 9 })
-  const late = await until(() => up.seeding().find(({ file }) => file === 'late.gguf'), {
+  const lateOnes = () => up.seeding().filter(({ file }) => file === 'late.gguf')
+  await until(() => lateOnes().length === HOSTS.length, {
     timeoutMs: PATIENCE_MS,
-    what: 'the late file',
+    what: 'the late file everywhere',
   })
-  assert.ok(
-    !up.seeding().some(({ host, file }) => host === late.host && file !== 'late.gguf'),
-    'dealt to an idle host',
-  )
+  const late = lateOnes()[0]!
   const isAnnounced = (event: CliEvent): boolean =>
     event.event === 'announced' && event.infoHash === late.infoHash
   await up.cli.waitForEvent(isAnnounced, { timeoutMs: PATIENCE_MS })
