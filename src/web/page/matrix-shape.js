@@ -22,6 +22,7 @@ const SIZE_WIDTH = 82
  * @property {number} total width of everything
  * @property {number} upright height of a host's name where it stands
  * @property {boolean} isLevel whether host names lie
+ * @property {boolean} isTight whether names of files leave out what the number before them says
  * @property {boolean} hasFixedTail whether seeds and size stay in sight while the hosts are scrolled
  */
 
@@ -51,6 +52,7 @@ export function shapeOf(width, hosts, longest) {
     upright,
     total: name + column * hosts + tail,
     isLevel,
+    isTight: isNarrow || isTight,
     hasFixedTail: !isNarrow,
   }
 }

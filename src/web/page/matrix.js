@@ -202,7 +202,7 @@ export class Matrix extends Component {
       'div',
       {
         ref: this.#box,
-        class: `matrix ${shape.hasFixedTail ? 'has-fixed-tail' : ''}`,
+        class: `matrix ${shape.hasFixedTail ? 'has-fixed-tail' : ''} ${shape.isTight ? 'is-tight' : ''}`,
         role: 'grid',
         'aria-label': 'Models and hosts',
         'aria-rowcount': rows.length + 1,
