@@ -28,7 +28,17 @@ export function commandModule<T>(
 }
 
 /** Options and positionals that may be given more than once. */
-const REPEATABLE = new Set(['_', 'id', 'bootstrap', 'peer', 'advertise', 'allow-host', 'allowHost', 'log'])
+const REPEATABLE = new Set([
+  '_',
+  'id',
+  'bootstrap',
+  'peer',
+  'advertise',
+  'allow-host',
+  'allowHost',
+  'log',
+  'want',
+])
 
 /** yargs makes an array of anything that is given twice, whatever the builder said of its type. */
 function refuseRepeated(args: Readonly<Record<string, unknown>>): void {
