@@ -3,6 +3,7 @@
  * peer sends passes here once: what comes out is within the limits, and its names are safe for a disk.
  */
 import bencode from 'bencode'
+import { messageOf } from '../errors.ts'
 import { scanDictionary } from '../metainfo/bencode-scan.ts'
 import { nameProblem } from '../metainfo/file-name.ts'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
@@ -15,6 +16,8 @@ import {
 
 /** Longer than any page this program writes; a quarter of what the wire lets through. */
 export const MAX_FRAME_BYTES = 64 * 1024
+/** A hello has 60 bytes; both are kept as long as the connection, and go into the code of each message. */
+const MAX_HELLO_BYTES = 1024
 /** An entry has some 200 bytes, one with the longest names 1,000: a page stays well within a frame. */
 export const PAGE_ENTRIES = 50
 /** Entries taken from one page, of other implementations too. */
@@ -46,9 +49,11 @@ export const encodeProof = (proof: Uint8Array): Uint8Array => bencode.encode({ p
 
 /** @throws {MalformedMessage} */
 export function decodeHello(bytes: Uint8Array): Hello {
+  if (bytes.length > MAX_HELLO_BYTES)
+    throw new MalformedMessage(`a hello longer than ${MAX_HELLO_BYTES} bytes`)
   const fields = decodeFields(bytes)
   if (textOf(fields, 't') !== 'hello') throw new MalformedMessage('not a hello')
-  return { version: numberOf(fields, 'v', 1, 1_000), nonce: bytesOf(fields, 'n', 32) }
+  return { version: numberOf(fields, 'v', 0, Number.MAX_SAFE_INTEGER), nonce: bytesOf(fields, 'n', 32) }
 }
 
 /** @throws {MalformedMessage} */
@@ -99,6 +104,19 @@ export function decodeMessage(bytes: Uint8Array): CatalogueMessage | null {
   }
 }
 
+/**
+ * Why every member would refuse us for this offer, or undefined. A file can have a name that no other machine
+ * would take; it must not cost a host its place in the fleet.
+ */
+export function offerProblem(shard: OfferedShard): string | undefined {
+  try {
+    shardOf(decodeFields(bencode.encode(shardFields(shard))))
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
 const infoFields = (info: MemberInfo): Fields => ({
   ...beatFields(info),
   id: Buffer.from(info.hostId, 'hex'),
@@ -134,13 +152,13 @@ const shardFields = (shard: OfferedShard): Fields => ({
 })
 
 function memberInfoOf(fields: Fields): MemberInfo {
-  const role = textOf(fields, 'role')
   return {
     ...beatOf(fields),
     hostId: Buffer.from(bytesOf(fields, 'id', 20)).toString('hex'),
     name: textOf(fields, 'name'),
     version: textOf(fields, 'ver'),
-    role: role === 'coordinator' ? role : 'host',
+    // Whatever a later version may call itself: only a host has a catalogue.
+    role: textOf(fields, 'role') === 'host' ? 'host' : 'coordinator',
     startedAt: numberOf(fields, 'start', 0, 8.64e15),
     port: numberOf(fields, 'port', 1, 65535),
   }
@@ -162,7 +180,7 @@ function shardOf(fields: Fields): OfferedShard {
   const isWhole = fields['s'] === 1
   return {
     infoHash: infoHashFrom(fields['h']),
-    name: fileNameOf(fields, 'name'),
+    name: shardNameOf(fields),
     length,
     pieceLength: numberOf(fields, 'pl', MIN_PIECE_LENGTH, MAX_PIECE_LENGTH),
     sha256: Buffer.from(bytesOf(fields, 'sha', 32)).toString('hex'),
@@ -215,9 +233,19 @@ function textOf(fields: Fields, key: string): string {
   return Buffer.from(value).toString('utf8')
 }
 
-/** Text that may become the name of a file. */
+/** What may become the name of a file here, and no other kind of file than a shard. */
+function shardNameOf(fields: Fields): string {
+  const name = fileNameOf(fields, 'name')
+  if (!/\.gguf$/i.test(name)) throw new MalformedMessage("'name' is not the name of a .gguf file")
+  return name
+}
+
+/** Text that may become the name of a file: bytes that are no text would become those of another name. */
 function fileNameOf(fields: Fields, key: string): string {
   const name = textOf(fields, key)
+  if (Buffer.compare(Buffer.from(name), fields[key] as Uint8Array) !== 0) {
+    throw new MalformedMessage(`'${key}' is not UTF-8`)
+  }
   const problem = name.startsWith('.') ? 'it is hidden' : nameProblem(name)
   if (problem !== undefined) throw new MalformedMessage(`'${key}' is not a file name: ${problem}`)
   return name
