@@ -6,18 +6,25 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import { PAGE_ENTRIES } from '../swarm/catalogue-codec.ts'
 import type { CatalogueMessage, OfferedShard } from '../swarm/catalogue-entry.ts'
 
-/** Pages of one round: 8 × 50 entries × 4 rounds a second tell 10,000 shards in 7 s and never fill a socket. */
+/** Pages of one round: 8 × 50 entries × 4 rounds a second tell 10,000 shards in 7 s. */
 const PAGES_A_ROUND = 8
+
+/** Whom it is told to. */
+export interface FeedPeer {
+  /** False while it does not take what it was sent: what changes meanwhile is told once, later. */
+  readonly hasRoom: boolean
+  send(message: CatalogueMessage): void
+}
 
 export class CatalogueFeed {
   readonly #offer: ReadonlyMap<InfoHash, OfferedShard>
-  readonly #send: (message: CatalogueMessage) => void
+  readonly #peer: FeedPeer
   readonly #due: Set<InfoHash>
   #isFirst = true
 
-  constructor(offer: ReadonlyMap<InfoHash, OfferedShard>, send: (message: CatalogueMessage) => void) {
+  constructor(offer: ReadonlyMap<InfoHash, OfferedShard>, peer: FeedPeer) {
     this.#offer = offer
-    this.#send = send
+    this.#peer = peer
     this.#due = new Set(offer.keys())
   }
 
@@ -33,12 +40,12 @@ export class CatalogueFeed {
 
   /** Tells the next pages. An empty catalogue is told too: the peer shall know that there is nothing. */
   flush(): void {
-    for (let page = 0; page < PAGES_A_ROUND && !this.isCurrent; page++) {
+    for (let page = 0; page < PAGES_A_ROUND && !this.isCurrent && this.#peer.hasRoom; page++) {
       const told = this.#nextPage()
       const put = told.flatMap((infoHash) => this.#offer.get(infoHash) ?? [])
       const drop = told.filter((infoHash) => !this.#offer.has(infoHash))
       this.#isFirst &&= this.#due.size > 0
-      this.#send({ type: 'shards', put, drop, isPartial: this.#isFirst })
+      this.#peer.send({ type: 'shards', put, drop, isPartial: this.#isFirst })
     }
   }
 

@@ -16,6 +16,8 @@ export const SILENCE_MS = 20_000
 const BURST_FRAMES = MAX_OFFERED_SHARDS / PAGE_ENTRIES + 100
 /** And steadily: this program sends at most 32 pages a second. */
 const FRAMES_A_SECOND = 40
+/** Pages wait while so much has not been taken by the peer's socket: one that does not read holds that much of ours. */
+const MAX_UNSENT_BYTES = 128 * 1024
 
 export interface FleetLinkListener {
   onProved(link: FleetLink): void
@@ -48,6 +50,16 @@ export class FleetLink implements CatalogueWireListener {
 
   get isProved(): boolean {
     return this.#session.isProved && !this.#closed
+  }
+
+  /** False while the peer does not take what it was sent. */
+  get hasRoom(): boolean {
+    return this.wire.unsentBytes < MAX_UNSENT_BYTES
+  }
+
+  /** How long nothing was heard, in milliseconds. */
+  get quietMs(): number {
+    return performance.now() - this.#heardAt
   }
 
   send(message: CatalogueMessage): void {

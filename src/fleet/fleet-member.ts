@@ -2,11 +2,18 @@
  * A process's membership in a fleet: it announces the rendezvous, keeps a connection to every other member it
  * finds, tells them what it offers, and hears what they offer.
  */
+import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
-import type { CatalogueMessage, MemberInfo, OfferedShard } from '../swarm/catalogue-entry.ts'
+import { offerProblem } from '../swarm/catalogue-codec.ts'
+import {
+  type CatalogueMessage,
+  MAX_OFFERED_SHARDS,
+  type MemberInfo,
+  type OfferedShard,
+} from '../swarm/catalogue-entry.ts'
 import { type Refusal, RefusedPeer } from '../swarm/catalogue-session.ts'
 import type { CatalogueWire } from '../swarm/catalogue-wire.ts'
 import { CatalogueFeed } from './catalogue-feed.ts'
@@ -20,9 +27,11 @@ export type { KnownHost } from './roster.ts'
 /** Pages are told, and time limits are looked at, so often. */
 const ROUND_MS = 250
 const BEAT_MS = 5_000
+/** A connection on which a heartbeat is missing may be dead: one that its peer makes anew replaces it. */
+const QUIET_MS = 1.5 * BEAT_MS
 /** The engine throws away what a connection has not sent yet. */
 const FAREWELL_MS = 100
-/** Connections that have not proved the key: a stranger can open any number. */
+/** Connections from outside that have not proved the key: a stranger can open any number. */
 const MAX_UNPROVED = 64
 /** Members at once; each is a socket, and the process has some hundred of them for the shards as well. */
 const MAX_MEMBERS = 300
@@ -58,6 +67,8 @@ export class FleetMember implements AsyncDisposable {
   readonly #roster: Roster
   readonly #offer = new Map<InfoHash, OfferedShard>()
   readonly #peers = new Map<FleetLink, Peer>()
+  /** The one connection to each member, by host id. */
+  readonly #members = new Map<string, FleetLink>()
   /** Which member answered at an address it was dialled at, or says it listens at. */
   readonly #addresses = new Map<string, string>()
   readonly #turnedAway = new Map<string, number>()
@@ -73,6 +84,7 @@ export class FleetMember implements AsyncDisposable {
     const secret = secretOf(options.key)
     options.network.gather(this.rendezvous, {
       open: (wire) => this.#open(wire, secret),
+      onSilent: () => this.#count('silent'),
       isMet: (address) => this.#isConnected(this.#addresses.get(address)),
     })
     this.#timer = setInterval(() => this.#round(), ROUND_MS)
@@ -95,13 +107,22 @@ export class FleetMember implements AsyncDisposable {
 
   /** Members connected now, coordinators among them. */
   get connected(): number {
-    return this.#peers.size
+    return this.#members.size
   }
 
-  /** Offers a shard, or says that what was said of it has changed. */
-  offer(shard: OfferedShard): void {
+  /**
+   * Offers a shard, or says that what was said of it has changed. Gives the reason, for people, when it cannot be
+   * told: others would refuse all of a catalogue that holds it.
+   */
+  offer(shard: OfferedShard): string | undefined {
+    const isNew = !this.#offer.has(shard.infoHash)
+    if (isNew && this.#offer.size >= MAX_OFFERED_SHARDS)
+      return `a catalogue has ${MAX_OFFERED_SHARDS} shards at most`
+    const problem = offerProblem(shard)
+    if (problem !== undefined) return problem
     this.#offer.set(shard.infoHash, shard)
     for (const { feed } of this.#peers.values()) feed?.mark(shard.infoHash)
+    return undefined
   }
 
   /** Offers it no longer. */
@@ -130,19 +151,39 @@ export class FleetMember implements AsyncDisposable {
       wire,
       secret,
       listener: {
-        onProved: (proved) => this.#tellInfo(proved),
+        onProved: (proved) => this.#onProved(proved),
         onMessage: (from, message) => this.#onMessage(from, message),
         onClosed: (closed, refusal) => this.#onClosed(closed, refusal),
       },
     })
     this.#peers.set(link, { info: null, feed: null, isLeaving: false })
-    const unproved = [...this.#peers.keys()].filter((peer) => !peer.isProved)
-    if (unproved.length > MAX_UNPROVED) unproved[0]?.refuse('too-many')
-    if (this.#peers.size > MAX_MEMBERS + MAX_UNPROVED) link.refuse('too-many')
+    this.#limitUnproved()
     return link
   }
 
-  #tellInfo(link: FleetLink): void {
+  /**
+   * Of those that connected to us and prove nothing, the address that has most of them loses one. Which of them is
+   * chance: the oldest, and a flood that is quick enough would push out every member before its proof arrives.
+   * Those we dialled do not count; there are no more of them than dials.
+   */
+  #limitUnproved(): void {
+    const byHost = new Map<string, FleetLink[]>()
+    let count = 0
+    for (const link of this.#peers.keys()) {
+      if (link.isProved || link.wire.side === 'initiator') continue
+      count++
+      const { host } = link.wire.remote
+      byHost.set(host, [...(byHost.get(host) ?? []), link])
+    }
+    if (count <= MAX_UNPROVED) return
+    const [first = [], ...others] = byHost.values()
+    const crowd = others.reduce((most, links) => (links.length > most.length ? links : most), first)
+    crowd[randomInt(crowd.length)]?.refuse('too-many')
+  }
+
+  #onProved(link: FleetLink): void {
+    if (this.#members.size >= MAX_MEMBERS)
+      throw new RefusedPeer('too-many', `more than ${MAX_MEMBERS} members`)
     link.send({ type: 'info', info: this.#options.self(), wantsCatalogue: this.#options.wantsCatalogues })
   }
 
@@ -155,6 +196,8 @@ export class FleetMember implements AsyncDisposable {
     }
     if (peer.info === null) throw new RefusedPeer('malformed', 'it did not say who it is')
     if (message.type === 'bye') peer.isLeaving = true
+    // Pages nobody asked for are not kept.
+    else if (message.type === 'shards' && !this.#options.wantsCatalogues) return
     else if (peer.info.role === 'host') this.#roster.told(peer.info.hostId, message)
   }
 
@@ -166,42 +209,49 @@ export class FleetMember implements AsyncDisposable {
       link.close() // ourselves, by another address
       return
     }
-    peer.info = info
     if (!this.#isBest(link, info, self.hostId)) {
       link.close()
       return
     }
+    peer.info = info
+    this.#members.set(info.hostId, link)
     if (wantsCatalogue) {
-      peer.feed = new CatalogueFeed(this.#offer, (message) => link.send(message))
+      peer.feed = new CatalogueFeed(this.#offer, link)
       peer.feed.flush()
     }
     if (info.role === 'host') this.#roster.online(info, link.wire.remote.host)
+    else this.#roster.away(info.hostId, false) // what was a host by that id is one no longer
   }
 
   /**
    * Two members that dial each other at the same time have two connections. Both keep the one that the member
    * with the smaller id made; of two made by the same, the newer. A process that started later replaces the one
-   * before it.
+   * before it, and any connection replaces one that has gone quiet.
    */
   #isBest(link: FleetLink, info: MemberInfo, ownId: string): boolean {
+    const other = this.#members.get(info.hostId)
+    const known = other === undefined ? null : this.#peers.get(other)?.info
+    if (other === undefined || known == null) return true
     const wanted = ownId < info.hostId ? 'initiator' : 'acceptor'
-    for (const [other, { info: known }] of this.#peers) {
-      if (other === link || known?.hostId !== info.hostId) continue
-      const isNewer = info.startedAt !== known.startedAt ? info.startedAt > known.startedAt : undefined
-      if (isNewer ?? (link.wire.side === other.wire.side || link.wire.side === wanted)) {
-        this.#peers.delete(other) // its end is no end of the host
-        other.close()
-      } else return false
-    }
+    const isNewer = info.startedAt !== known.startedAt ? info.startedAt > known.startedAt : undefined
+    const isBetter = isNewer ?? (link.wire.side === other.wire.side || link.wire.side === wanted)
+    if (!isBetter && other.quietMs < QUIET_MS) return false
+    this.#peers.delete(other) // its end is no end of the host
+    other.close()
     return true
   }
 
   #onClosed(link: FleetLink, refusal: Refusal | null): void {
     const peer = this.#peers.get(link)
     this.#peers.delete(link)
-    if (refusal !== null) this.#turnedAway.set(refusal, (this.#turnedAway.get(refusal) ?? 0) + 1)
-    if (peer?.info?.role !== 'host' || this.#isConnected(peer.info.hostId)) return
-    this.#roster.away(peer.info.hostId, peer.isLeaving)
+    if (refusal !== null) this.#count(refusal)
+    if (peer === undefined || peer.info === null || this.#members.get(peer.info.hostId) !== link) return
+    this.#members.delete(peer.info.hostId)
+    if (peer.info.role === 'host') this.#roster.away(peer.info.hostId, peer.isLeaving)
+  }
+
+  #count(refusal: Refusal): void {
+    this.#turnedAway.set(refusal, (this.#turnedAway.get(refusal) ?? 0) + 1)
   }
 
   #remember({ side, remote }: CatalogueWire, { hostId, port }: MemberInfo): void {
@@ -212,8 +262,7 @@ export class FleetMember implements AsyncDisposable {
   }
 
   #isConnected(hostId: string | undefined): boolean {
-    if (hostId === this.#options.self().hostId) return true
-    return [...this.#peers.values()].some(({ info }) => info?.hostId === hostId)
+    return hostId !== undefined && (this.#members.has(hostId) || hostId === this.#options.self().hostId)
   }
 
   #round(): void {
@@ -225,7 +274,7 @@ export class FleetMember implements AsyncDisposable {
       link.checkTime()
       if (info === null) continue
       feed?.flush()
-      if (self !== null) link.send({ type: 'beat', info: self, shardCount: this.#offer.size })
+      if (self !== null && link.hasRoom) link.send({ type: 'beat', info: self, shardCount: this.#offer.size })
     }
     this.#roster.sweep()
   }

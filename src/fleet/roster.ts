@@ -18,8 +18,12 @@ import { RefusedPeer } from '../swarm/catalogue-session.ts'
 const AWAY_MS = 5_000
 /** How long a lost host is still shown, so that people see what is gone. */
 const LOST_SHOWN_MS = 30_000
-/** Entries over all hosts, some 100 bytes each as equal ones are kept once. */
-const MAX_ENTRIES = 1_000_000
+/** Hosts known at once, lost ones among them: a member gone bad can come back as another one all the time. */
+const MAX_HOSTS = 1_000
+/** Entries over all hosts: 300 bytes each with what a picture keeps, as equal ones are kept once. */
+const MAX_ENTRIES = 500_000
+/** Different shards over all hosts: some 2 KB each, which a member gone bad can make up. */
+const MAX_SHARDS = 100_000
 
 /** A host as others are told of it. */
 export interface KnownHost {
@@ -54,8 +58,8 @@ interface Entry {
 export class Roster {
   readonly #listener: RosterListener
   readonly #entries = new Map<string, Entry>()
-  /** Equal offers of different hosts are one object. */
-  readonly #shared = new Map<InfoHash, OfferedShard>()
+  /** The last offer of each shard, and of how many hosts: equal ones are one object. */
+  readonly #known = new Map<InfoHash, { shard: OfferedShard; hosts: number }>()
   #count = 0
 
   constructor(listener: RosterListener) {
@@ -66,10 +70,14 @@ export class Roster {
     return [...this.#entries.values()].map(({ host }) => host)
   }
 
-  /** A host is connected, for the first time or again; its catalogue follows. */
+  /**
+   * A host is connected, for the first time or again; its catalogue follows.
+   * @throws {RefusedPeer} `too-many`
+   */
   online(info: MemberInfo, remoteHost: string): void {
     const address = formatPeerAddress({ host: remoteHost, port: info.port })
     const known = this.#entries.get(info.hostId)
+    if (known === undefined && this.#entries.size >= MAX_HOSTS) this.#forgetOne()
     const shards = known?.shards ?? new Map<InfoHash, OfferedShard>()
     const host: KnownHost = { info, address, state: 'online', seenAt: Date.now(), complete: false, shards }
     const isNew = known === undefined || known.host.state === 'lost'
@@ -116,7 +124,10 @@ export class Roster {
     }
   }
 
-  /** A heartbeat may overtake a page, so only a count that is wrong twice shows that something was lost. */
+  /**
+   * Pages come after the heartbeat that counts them in, so only a count that is wrong twice with none between shows
+   * that something was lost.
+   */
   #checkCount(entry: Entry, count: number): void {
     const isWrong = entry.host.complete && count !== entry.shards.size
     if (isWrong && entry.doubted === count) {
@@ -126,27 +137,44 @@ export class Roster {
   }
 
   #shards(entry: Entry, { put, drop, isPartial }: Extract<CatalogueMessage, { type: 'shards' }>): void {
-    for (const shard of put) {
-      entry.stale?.delete(shard.infoHash)
-      const isNew = !entry.shards.has(shard.infoHash)
-      if (isNew && (entry.shards.size >= MAX_OFFERED_SHARDS || this.#count >= MAX_ENTRIES)) {
-        throw new RefusedPeer('too-many', `it offers more than ${MAX_OFFERED_SHARDS} shards`)
-      }
-      if (isNew) this.#count++
-      const shared = this.#share(shard)
-      entry.shards.set(shard.infoHash, shared)
-      this.#listener.onShard?.(entry.host, shard.infoHash, shared)
-    }
+    entry.doubted = null
+    for (const shard of put) this.#put(entry, shard)
     for (const infoHash of drop) this.#drop(entry, infoHash)
     if (isPartial || entry.host.complete) return
-    for (const infoHash of entry.stale ?? []) this.#drop(entry, infoHash)
+    for (const infoHash of entry.stale ?? []) this.#dropStale(entry, infoHash)
     entry.stale = null
     this.#change(entry, { complete: true })
   }
 
+  #put(entry: Entry, shard: OfferedShard): void {
+    const { infoHash } = shard
+    entry.stale?.delete(infoHash)
+    const before = entry.shards.get(infoHash)
+    if (before !== undefined && isEqual(before, shard)) return // told again on a new connection
+    if (before === undefined) {
+      const [stale] = entry.shards.size >= MAX_OFFERED_SHARDS ? (entry.stale ?? []) : []
+      if (stale !== undefined) this.#dropStale(entry, stale)
+      if (entry.shards.size >= MAX_OFFERED_SHARDS) {
+        throw new RefusedPeer('too-many', `it offers more than ${MAX_OFFERED_SHARDS} shards`)
+      }
+      if (this.#count >= MAX_ENTRIES || (this.#known.size >= MAX_SHARDS && !this.#known.has(infoHash))) {
+        throw new RefusedPeer('too-many', 'the fleet offers more than fits')
+      }
+      this.#count++
+    }
+    const shared = this.#share(shard, before === undefined)
+    entry.shards.set(infoHash, shared)
+    this.#listener.onShard?.(entry.host, infoHash, shared)
+  }
+
+  #dropStale(entry: Entry, infoHash: InfoHash): void {
+    entry.stale?.delete(infoHash)
+    this.#drop(entry, infoHash)
+  }
+
   #drop(entry: Entry, infoHash: InfoHash): void {
     if (!entry.shards.delete(infoHash)) return
-    this.#count--
+    this.#unshare(infoHash)
     this.#listener.onShard?.(entry.host, infoHash, null)
   }
 
@@ -157,20 +185,45 @@ export class Roster {
 
   #forget(hostId: string, entry: Entry, how: 'left' | 'forgotten'): void {
     this.#entries.delete(hostId)
-    this.#count -= entry.shards.size
-    if (this.#entries.size === 0) this.#shared.clear()
+    for (const infoHash of entry.shards.keys()) this.#unshare(infoHash)
     this.#listener.onHost?.(entry.host, how)
   }
 
-  #share(shard: OfferedShard): OfferedShard {
-    if (shard.state !== 'seeding') return shard
-    const known = this.#shared.get(shard.infoHash)
-    if (known !== undefined && isEqual(known, shard)) return known
-    this.#shared.set(shard.infoHash, shard)
-    return shard
+  /** Makes room for another host. */
+  #forgetOne(): void {
+    for (const [hostId, entry] of this.#entries) {
+      if (entry.host.state !== 'lost') continue
+      this.#forget(hostId, entry, 'forgotten')
+      return
+    }
+    throw new RefusedPeer('too-many', `more than ${MAX_HOSTS} hosts`)
+  }
+
+  #share(shard: OfferedShard, isOneMore: boolean): OfferedShard {
+    const known = this.#known.get(shard.infoHash)
+    if (known === undefined) {
+      this.#known.set(shard.infoHash, { shard, hosts: 1 })
+      return shard
+    }
+    if (isOneMore) known.hosts++
+    if (!isEqual(known.shard, shard)) {
+      // One that is being fetched differs in its progress alone: its texts are kept once all the same.
+      const { state, verifiedBytes } = shard
+      const moved = { ...known.shard, state, verifiedBytes }
+      known.shard = isEqual(moved, shard) ? moved : shard
+    }
+    return known.shard
+  }
+
+  #unshare(infoHash: InfoHash): void {
+    this.#count--
+    const known = this.#known.get(infoHash)
+    if (known !== undefined && --known.hosts === 0) this.#known.delete(infoHash)
   }
 }
 
 function isEqual(a: OfferedShard, b: OfferedShard): boolean {
-  return (Object.keys(a) as (keyof OfferedShard)[]).every((key) => a[key] === b[key])
+  if (a === b) return true
+  for (const key in a) if (a[key as keyof OfferedShard] !== b[key as keyof OfferedShard]) return false
+  return true
 }

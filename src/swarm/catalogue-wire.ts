@@ -5,14 +5,20 @@
 import type Wire from 'bittorrent-protocol'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
+import { unsentBytes } from './wire-guard.ts'
 
 /** As it stands in the extended handshake. */
 export const CATALOGUE_EXTENSION = 'gs_catalogue'
+
+/** The extended handshake is a peer's first message; who has not sent it by then is after something else. */
+const SPEAK_DEADLINE_MS = 10_000
 
 /** A connection whose peer speaks the extension. */
 export interface CatalogueWire {
   readonly side: 'initiator' | 'acceptor'
   readonly remote: PeerAddress
+  /** Bytes sent that the peer has not taken yet: it reads slowly, or not at all. */
+  readonly unsentBytes: number
   send(frame: Uint8Array): void
   close(): void
 }
@@ -23,14 +29,32 @@ export interface CatalogueWireListener {
   onClosed(): void
 }
 
+/** How peers that have nothing to share meet. */
+export interface Gathering {
+  /** A peer that speaks the catalogue extension is connected. */
+  readonly open: (wire: CatalogueWire) => CatalogueWireListener
+  /** A peer did not say that it speaks it, and was left. */
+  readonly onSilent: () => void
+  /** Whether the peer at this address (`host:port`) is connected already. */
+  readonly isMet: (address: string) => boolean
+}
+
 /** Speaks the extension on a wire; `open` is called once, when the peer has said that it speaks it too. */
-export function speakCatalogue(wire: Wire, open: (wire: CatalogueWire) => CatalogueWireListener): void {
+export function speakCatalogue(wire: Wire, { open, onSilent }: Omit<Gathering, 'isMet'>): void {
   let listener: CatalogueWireListener | undefined
+  const deadline = setTimeout(() => {
+    onSilent()
+    wire.destroy()
+  }, SPEAK_DEADLINE_MS)
   class Extension {
     onExtendedHandshake(): void {
+      clearTimeout(deadline)
       listener ??= open({
         side: wire.type === 'tcpOutgoing' ? 'initiator' : 'acceptor',
         remote: { host: plainAddress(wire.remoteAddress ?? ''), port: wire.remotePort ?? 0 },
+        get unsentBytes() {
+          return unsentBytes(wire)
+        },
         send: (frame) => {
           if (!wire.destroyed) wire.extended(CATALOGUE_EXTENSION, frame)
         },
@@ -45,5 +69,8 @@ export function speakCatalogue(wire: Wire, open: (wire: CatalogueWire) => Catalo
   // The library reads the name from the prototype.
   Object.defineProperty(Extension.prototype, 'name', { value: CATALOGUE_EXTENSION })
   wire.use(Extension)
-  wire.once('close', () => listener?.onClosed())
+  wire.once('close', () => {
+    clearTimeout(deadline)
+    listener?.onClosed()
+  })
 }

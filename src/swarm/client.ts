@@ -7,7 +7,8 @@ import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
-import { type CatalogueWire, type CatalogueWireListener, speakCatalogue } from './catalogue-wire.ts'
+import { type Gathering, speakCatalogue } from './catalogue-wire.ts'
+import { dialUpTo } from './dial-limit.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { InPlaceStore, type ServedFile } from './in-place-store.ts'
 import { listenError } from './listen-error.ts'
@@ -26,6 +27,7 @@ const MAX_CONNECTIONS_PER_TORRENT = 100
 /** The engine closes within milliseconds; what takes longer is a socket that hangs. */
 const STOP_DEADLINE_MS = 3_000
 
+export type { Gathering } from './catalogue-wire.ts'
 export type { TorrentStats } from './torrent-stats.ts'
 
 /** Complete settings of the engine. */
@@ -54,14 +56,6 @@ export interface DownloadRequest {
   readonly onMetadata: (info: Uint8Array) => void
   readonly onDone: () => void
   readonly onFailed: (error: Error) => void
-}
-
-/** How peers that have nothing to share meet. */
-export interface Gathering {
-  /** A peer that speaks the catalogue extension is connected. */
-  readonly open: (wire: CatalogueWire) => CatalogueWireListener
-  /** Whether the peer at this address (`host:port`) is connected already. */
-  readonly isMet: (address: string) => boolean
 }
 
 /** One torrent in the engine. */
@@ -193,7 +187,7 @@ export class SwarmClient implements AsyncDisposable {
    * Joins a swarm that has nothing to share: its peers meet to speak `gs_catalogue`. Metadata that somebody may
    * offer for its infohash is refused.
    */
-  gather(infoHash: InfoHash, { open, isMet }: Gathering): SwarmTorrent {
+  gather(infoHash: InfoHash, gathering: Gathering): SwarmTorrent {
     const torrent = this.#client.add(`magnet:?xt=urn:btih:${infoHash}`, {
       announce: [],
       store: NoStore,
@@ -201,12 +195,14 @@ export class SwarmClient implements AsyncDisposable {
       storeCacheSlots: 0,
       uploads: 0,
       deselect: true,
+      private: true, // no PEX: anybody may connect here, and would tell us a thousand addresses to dial
     })
-    torrent.on('wire', (wire) => speakCatalogue(wire, open))
+    dialUpTo(torrent, this.#client, this.#options.maxConns)
+    torrent.on('wire', (wire) => speakCatalogue(wire, gathering))
     const onMetadata = (): never => {
       throw new FailedError('no-content', 'a rendezvous has no content')
     }
-    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata }, isMet)
+    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata }, gathering)
   }
 
   /** Closes every connection and the port; idempotent, and bounded in time. */
@@ -229,7 +225,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent: Torrent,
     infoHash: InfoHash,
     { onFailed, onMetadata }: Pick<DownloadRequest, 'onFailed' | 'onMetadata'>,
-    isMet?: Gathering['isMet'],
+    gathering?: Gathering,
   ): SwarmTorrent {
     // The engine caches this hash lazily, and wrongly while it does not know the infohash yet: then no
     // encrypted connection would ever find the torrent.
@@ -254,7 +250,7 @@ export class SwarmClient implements AsyncDisposable {
       port: () => this.port,
       dhtPort: this.#options.dhtPort,
       onDhtNode: this.#options.onDhtNode,
-      ...(isMet === undefined ? {} : { isMet }),
+      ...(gathering === undefined ? {} : { isMet: gathering.isMet }),
       withoutEncryption: (dial) => {
         this.#client.secure = 0
         try {

@@ -192,6 +192,7 @@ declare module 'webtorrent' {
     _startupBitfield?: Uint8Array
     readonly _peers: Map<string, TorrentPeer> | null
     _addPeer(address: string, type: string, source?: string): TorrentPeer | null
+    _drain(): void
   }
 
   export interface TorrentOptions {
@@ -204,6 +205,7 @@ declare module 'webtorrent' {
     uploads: number
     strategy?: 'rarest' | 'sequential'
     deselect?: boolean
+    private?: boolean
   }
 
   export default class WebTorrent extends EventEmitter {
@@ -228,6 +230,8 @@ declare module 'webtorrent' {
     readonly downloadSpeed: number
     readonly uploadSpeed: number
     secure: number
+    /** Of each torrent. */
+    maxConns: number
     add(torrentId: Uint8Array | string, options: TorrentOptions): Torrent
     destroy(callback: (error?: Error | null) => void): void
     _connPool: { readonly tcpServer: import('node:net').Server }

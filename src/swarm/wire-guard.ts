@@ -71,6 +71,11 @@ export function installWireGuard(): void {
   announceDht(prototype)
 }
 
+/** Bytes handed to a wire that its socket has not taken yet. */
+export function unsentBytes(wire: Wire): number {
+  return wire._readableState.buffered
+}
+
 /** A wire that is no torrent's, for whoever speaks the protocol without the engine; guarded like all others. */
 export function outgoingWire(): Wire {
   installWireGuard()
@@ -176,7 +181,7 @@ function checkExtensionMessages(prototype: Wire): void {
     }
     const seen = (handshakes.get(this) ?? 0) + (ext === 0 ? 1 : 0)
     handshakes.set(this, seen)
-    if (seen > MAX_EXTENDED_HANDSHAKES || this._readableState.buffered > maxUnsentBytes(this)) {
+    if (seen > MAX_EXTENDED_HANDSHAKES || unsentBytes(this) > maxUnsentBytes(this)) {
       refuse(this, 'flooding')
       return
     }
