@@ -20,9 +20,11 @@ export class AlarmBoard {
   readonly #wantedReplicas: number
   readonly #log: EventLog
   readonly #lost = new Map<string, { readonly alarm: Raised; readonly until: number }>()
-  /** Hosts that say another SHA-256 of an infohash than most: `infohash host`. */
-  readonly #liars = new Map<string, Raised>()
-  readonly #sha256 = new Map<InfoHash, string>()
+  /** Shards of which hosts say different SHA-256. */
+  readonly #disputed = new Map<InfoHash, Raised>()
+  /** An unchanged shard raises the same again. */
+  readonly #ofShard = new WeakMap<ShardStatus, readonly Raised[]>()
+  #told: { readonly shards: readonly ShardStatus[]; readonly models: readonly ModelStatus[] } | null = null
   #current = new Map<string, Alarm>()
   #alarms: readonly Alarm[] = []
 
@@ -40,46 +42,50 @@ export class AlarmBoard {
       const message = `host ${name} (${address}) is lost; start it again, or see what happened to its machine`
       const alarm: Raised = { kind: 'host-lost', severity: 'warning', message, hostId }
       this.#lost.set(hostId, { alarm, until: performance.now() + HOST_ALARM_MS })
+      const [oldest] = this.#lost.keys()
+      if (this.#lost.size > MAX_ALARMS && oldest !== undefined) this.#lost.delete(oldest)
     } else if (change === 'online' || change === 'left') this.#lost.delete(hostId)
-    if (change !== 'left' && change !== 'forgotten') return
-    for (const key of this.#liars.keys()) if (key.endsWith(hostId)) this.#liars.delete(key)
+    else return
+    this.#told = null
   }
 
-  /** The first to tell is believed until somebody fetches the shard; that two differ is what matters. */
-  offerChanged({ info }: KnownHost, before: OfferedShard | undefined, shard: OfferedShard): void {
-    const { infoHash, sha256, name } = shard
-    if (before?.sha256 === sha256) return
-    const known = this.#sha256.get(infoHash) ?? sha256
-    this.#sha256.set(infoHash, known)
-    const key = `${infoHash} ${info.hostId}`
-    if (known === sha256) this.#liars.delete(key)
-    else {
-      const message =
-        `${name} (${infoHash}): ${info.name} says its SHA-256 is ${sha256}, others say ${known}; ` +
-        'one of them is wrong'
-      this.#liars.set(key, {
-        kind: 'sha256-conflict',
-        severity: 'critical',
-        message,
-        infoHash,
-        hostId: info.hostId,
-      })
+  /** Of `offers` hosts that offer a shard, these say another SHA-256 than most; none, when all agree. */
+  disagreed({ infoHash, name, sha256 }: OfferedShard, offers: number, hosts: readonly KnownHost[]): void {
+    const [first] = hosts
+    if (first === undefined) {
+      if (this.#disputed.delete(infoHash)) this.#told = null
+      return
     }
+    const said = first.shards.get(infoHash)?.sha256 ?? 'another'
+    const who = hosts.length === 1 ? first.info.name : `${first.info.name} and ${hosts.length - 1} more`
+    const message = `${name} (${infoHash}): ${who} of ${offers} hosts: SHA-256 ${said}, the others: ${sha256}; fetch it to see who is wrong`
+    // One against one: nobody can say which.
+    const about = hosts.length === 1 && offers > 2 ? { hostId: first.info.hostId } : {}
+    this.#disputed.set(infoHash, {
+      kind: 'sha256-conflict',
+      severity: 'critical',
+      message,
+      infoHash,
+      ...about,
+    })
+    this.#told = null
   }
 
   /** Nobody offers it any more. */
   shardGone(infoHash: InfoHash): void {
-    this.#sha256.delete(infoHash)
-    for (const key of this.#liars.keys()) if (key.startsWith(infoHash)) this.#liars.delete(key)
+    if (this.#disputed.delete(infoHash)) this.#told = null
   }
 
   /** The alarms of this moment, the critical ones first. */
   refresh(shards: readonly ShardStatus[], models: readonly ModelStatus[]): readonly Alarm[] {
     const now = performance.now()
-    for (const [hostId, { until }] of this.#lost) if (until < now) this.#lost.delete(hostId)
+    for (const [hostId, { until }] of this.#lost)
+      if (until < now && this.#lost.delete(hostId)) this.#told = null
+    if (this.#told?.shards === shards && this.#told.models === models) return this.#alarms
+    this.#told = { shards, models }
     const raised = [
       ...[...this.#lost.values()].map(({ alarm }) => alarm),
-      ...this.#liars.values(),
+      ...this.#disputed.values(),
       ...models.flatMap(modelAlarms),
       ...shards.flatMap((shard) => this.#shardAlarms(shard)),
     ]
@@ -105,7 +111,13 @@ export class AlarmBoard {
     next.set(key, isSame ? known : { ...raised, message, since: known?.since ?? new Date().toISOString() })
   }
 
-  #shardAlarms(shard: ShardStatus): Raised[] {
+  #shardAlarms(shard: ShardStatus): readonly Raised[] {
+    const known = this.#ofShard.get(shard) ?? this.#raisedBy(shard)
+    this.#ofShard.set(shard, known)
+    return known
+  }
+
+  #raisedBy(shard: ShardStatus): readonly Raised[] {
     const { infoHash, name, wholeSeeds, length } = shard
     const what = `${name} (${infoHash}, ${formatBytes(length)})`
     if (wholeSeeds === 0) {

@@ -15,6 +15,12 @@ import { SwarmWatch } from './swarm-watch.ts'
 
 /** Subscribers are told at most so often: faster than people read, slower than heartbeats of many hosts. */
 const TELL_MS = 250
+/** And only for this part of the time: the picture of a fleet of many shards that all change takes long to make. */
+const TELL_SHARE = 1 / 4
+/** What changes without a word from a host is looked at so often: the DHT, who was turned away. */
+const LOOK_MS = 1_000
+/** A picture is made anew after this time at the latest, as alarms end by themselves. */
+const RENEW_MS = 60_000
 
 /** Complete settings of a coordinator. */
 export interface CoordinatorOptions {
@@ -42,6 +48,9 @@ export class Coordinator implements AsyncDisposable {
   #status: FleetStatus
   #hasChanged = false
   #telling: NodeJS.Timeout | null = null
+  #pauseMs = TELL_MS
+  #madeAt = performance.now()
+  readonly #looking: NodeJS.Timeout
   #stopping: Promise<void> | undefined
 
   private constructor(options: CoordinatorOptions, network: Network) {
@@ -65,6 +74,7 @@ export class Coordinator implements AsyncDisposable {
     })
     this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture) : null
     this.#status = this.#picture.snapshot(this.#coordinator())
+    this.#looking = setInterval(() => this.#look(), LOOK_MS)
   }
 
   /** Opens its ports and joins the fleet. Throws what {@link Network.start} throws. */
@@ -93,6 +103,7 @@ export class Coordinator implements AsyncDisposable {
   get status(): FleetStatus {
     if (this.#hasChanged) {
       this.#hasChanged = false
+      this.#madeAt = performance.now()
       this.#status = this.#picture.snapshot(this.#coordinator())
     }
     return this.#status
@@ -112,6 +123,7 @@ export class Coordinator implements AsyncDisposable {
   /** Leaves the fleet and frees its ports; idempotent. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      clearInterval(this.#looking)
       clearTimeout(this.#telling ?? undefined)
       this.#subscribers.clear()
       await this.#watch?.stop()
@@ -130,8 +142,20 @@ export class Coordinator implements AsyncDisposable {
     this.#telling ??= setTimeout(() => {
       this.#telling = null
       if (this.#stopping !== undefined) return
+      const begun = performance.now()
       for (const listener of this.#subscribers) listener(this.status)
-    }, TELL_MS)
+      this.#pauseMs = Math.max(TELL_MS, (performance.now() - begun) / TELL_SHARE)
+    }, this.#pauseMs)
+  }
+
+  /** Without hosts nobody tells of anything, and there is still something to show. */
+  #look(): void {
+    const [before, now] = [this.#status.coordinator, this.#coordinator()]
+    const isSame =
+      before.dhtNodes === now.dhtNodes &&
+      before.isolated === now.isolated &&
+      JSON.stringify(before.turnedAway) === JSON.stringify(now.turnedAway)
+    if (!isSame || performance.now() - this.#madeAt > RENEW_MS) this.#changed()
   }
 
   #self(): MemberInfo {

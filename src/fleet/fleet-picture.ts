@@ -9,6 +9,7 @@ import { AlarmBoard } from './alarms.ts'
 import { EventLog } from './event-log.ts'
 import { groupModels } from './models.ts'
 import type { KnownHost, RosterListener } from './roster.ts'
+import { dissentersOf, factsOf } from './shard-facts.ts'
 import type {
   CoordinatorStatus,
   Copy,
@@ -65,17 +66,19 @@ export class FleetPicture implements RosterListener {
     return this.#log.events
   }
 
-  /** The shards known, with where to ask for them; for those who look at their swarms. */
-  shardAddresses(): ReadonlyMap<
-    InfoHash,
-    { readonly facts: OfferedShard; readonly addresses: readonly string[] }
-  > {
-    const found = new Map<InfoHash, { facts: OfferedShard; addresses: readonly string[] }>()
-    for (const [infoHash, { facts, offers }] of this.#rows) {
-      const online = [...offers.keys()].flatMap((hostId) => this.#onlineHost(hostId) ?? [])
-      found.set(infoHash, { facts, addresses: online.map(({ address }) => address) })
-    }
-    return found
+  /** The shards known; for those who look at their swarms. */
+  infoHashes(): IterableIterator<InfoHash> {
+    return this.#rows.keys()
+  }
+
+  /** A shard, and where to ask for it. */
+  whereabouts(
+    infoHash: InfoHash,
+  ): { readonly facts: OfferedShard; readonly addresses: readonly string[] } | undefined {
+    const row = this.#rows.get(infoHash)
+    if (row === undefined) return undefined
+    const online = [...row.offers.keys()].flatMap((hostId) => this.#onlineHost(hostId) ?? [])
+    return { facts: row.facts, addresses: online.map(({ address }) => address) }
   }
 
   onHost(host: KnownHost, change: Parameters<NonNullable<RosterListener['onHost']>>[1]): void {
@@ -159,7 +162,16 @@ export class FleetPicture implements RosterListener {
     this.#models = groupModels(shards, this.#models)
   }
 
-  #shardStatus({ facts, offers, view }: Row): ShardStatus {
+  #shardStatus(row: Row): ShardStatus {
+    const { offers, view } = row
+    const facts = factsOf(offers) ?? row.facts
+    row.facts = facts
+    const liars = dissentersOf(facts, offers)
+    this.#alarms.disagreed(
+      facts,
+      offers.size,
+      liars.flatMap((hostId) => this.#hosts.get(hostId)?.known ?? []),
+    )
     const { infoHash, name, length } = facts
     const copies: Copy[] = []
     let wholeSeeds = 0
@@ -183,15 +195,12 @@ export class FleetPicture implements RosterListener {
     }
     const before = row.offers.get(hostId)
     row.offers.set(hostId, shard)
-    // Who has it whole knows it better than who is fetching it, and knows its header.
-    if (shard.state === 'seeding' || row.facts.state === 'fetching') row.facts = shard
     this.#dirty(row)
     if (host.complete && before?.state !== shard.state) {
       if (shard.state === 'fetching')
         this.#log.add('copy-started', `${name} fetches ${shard.name}`, { hostId, infoHash })
       else this.#log.add('copy-complete', `${name} has all of ${shard.name}`, { hostId, infoHash })
     }
-    this.#alarms.offerChanged(host, before, shard)
   }
 
   #take(infoHash: InfoHash, hostId: string): void {

@@ -39,22 +39,28 @@ export class SwarmWatch {
   /** The shard that was looked at longest ago. */
   #next(): void {
     if (this.#looking !== null) return
-    const shards = this.#picture.shardAddresses()
-    for (const infoHash of this.#lookedAt.keys()) if (!shards.has(infoHash)) this.#lookedAt.delete(infoHash)
     let due: InfoHash | undefined
     let oldest = performance.now() - AGAIN_MS
-    for (const infoHash of shards.keys()) {
+    let known = 0
+    for (const infoHash of this.#picture.infoHashes()) {
+      known++
       const at = this.#lookedAt.get(infoHash) ?? Number.NEGATIVE_INFINITY
       if (at >= oldest) continue
       due = infoHash
       oldest = at
     }
-    const shard = due === undefined ? undefined : shards.get(due)
+    if (this.#lookedAt.size > known) this.#forgetGone()
+    const shard = due === undefined ? undefined : this.#picture.whereabouts(due)
     if (due === undefined || shard === undefined) return
     this.#lookedAt.set(due, performance.now())
     this.#looking = this.#look(due, shard.facts, shard.addresses).finally(() => {
       this.#looking = null
     })
+  }
+
+  #forgetGone(): void {
+    const known = new Set(this.#picture.infoHashes())
+    for (const infoHash of this.#lookedAt.keys()) if (!known.has(infoHash)) this.#lookedAt.delete(infoHash)
   }
 
   async #look(infoHash: InfoHash, facts: OfferedShard, addresses: readonly string[]): Promise<void> {
