@@ -3,7 +3,7 @@
  * rendezvous infohash that members announce; for an open fleet the secret is no secret, only the same way.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DEFAULTS } from '../config.ts'
 import { asDiskError, messageOf, systemCode, UsageError } from '../errors.ts'
@@ -14,6 +14,8 @@ import type { DhtChoice } from './network.ts'
 /** What HMAC-SHA-256 takes at most from a key, and nobody guesses. */
 const SECRET_BYTES = 32
 const MAX_NAME_LENGTH = 200
+/** A key has 82 bytes; an editor may add a line end or two. */
+const MAX_FILE_BYTES = 128
 const KEY_LINE = /^gguf-swarm-key-1 ([0-9a-f]{64})$/
 
 /** Membership. */
@@ -48,8 +50,13 @@ export async function createKeyFile(path: string): Promise<FleetKey> {
   try {
     await makeFolder(dirname(path))
     await using file = await open(path, 'wx', 0o600)
-    await file.writeFile(`gguf-swarm-key-1 ${secret.toString('hex')}\n`)
-    await file.sync()
+    try {
+      await file.writeFile(`gguf-swarm-key-1 ${secret.toString('hex')}\n`)
+      await file.sync()
+    } catch (error) {
+      await unlink(path).catch(() => undefined) // half a key would stand in the way of a whole one
+      throw error
+    }
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw asDiskError(error, path)
     throw new UsageError(
@@ -67,7 +74,7 @@ export async function createKeyFile(path: string): Promise<FleetKey> {
 export async function loadKeyFile(path: string): Promise<FleetKey> {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readStart(path)
   } catch (error) {
     const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
     throw new UsageError(
@@ -81,6 +88,13 @@ export async function loadKeyFile(path: string): Promise<FleetKey> {
     throw new UsageError('bad-key', `${path} is not a fleet key; \`gguf-swarm key\` makes one`)
   }
   return { kind: 'keyed', secret: new Uint8Array(Buffer.from(hex, 'hex')), file: path }
+}
+
+/** As much as a key file has, and a byte more: whatever is named may have any length. */
+async function readStart(path: string): Promise<string> {
+  await using file = await open(path, 'r')
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_FILE_BYTES + 1), 0, MAX_FILE_BYTES + 1, 0)
+  return buffer.toString('utf8', 0, bytesRead)
 }
 
 /** What the command line says about the fleet. */
