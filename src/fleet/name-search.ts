@@ -73,12 +73,16 @@ export class NameSearch implements AsyncDisposable {
     const { network, dht, timeoutMs, key } = this.#options
     const watched = { network, member: this.#member }
     this.#settled ??= untilSettled(watched, { signal, dht, timeoutMs })
-    const { hosts } = await this.#settled
+    const { hosts, isQuiet } = await this.#settled
     const found = resolveName(name, shardsOf(hosts))
     if (found.kind === 'shard') return { kind: 'shard', name, shards: [foundShard(found.shard)] }
     if (found.kind === 'model')
       return { kind: 'model', name: found.model.name, shards: found.shards.map(foundShard) }
-    throw explain(name, found, fleetLabel(key))
+    const error = explain(name, found, fleetLabel(key))
+    const silent = hosts.filter(({ state, complete }) => state === 'online' && !complete).length
+    if (isQuiet || silent === 0 || !(error instanceof NotFoundError)) throw error
+    const late = `${count(silent, 'host')} found did not tell all they have yet; try again`
+    throw new NotFoundError(error.code, `${error.message} (${late})`)
   }
 
   /** Leaves the fleet; idempotent. */
