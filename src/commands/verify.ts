@@ -137,7 +137,8 @@ function settingsInWords({
 }: VerifyArguments): readonly string[] {
   return [
     `Expected: ${expectHosts ?? 'any number of'} hosts, ${expectCopies ?? 'any number of'} whole copies`,
-    `${sample} random pieces of each copy fetched from its host; ${whole ? 'every shard' : 'the smallest shard'} downloaded in full`,
+    `${sample} random pieces of each copy fetched from its host`,
+    `Downloaded in full: ${whole ? 'every shard' : 'the smallest shard'}`,
     `Logs: ${log?.join(', ') ?? 'none given'}`,
   ]
 }

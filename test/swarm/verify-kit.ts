@@ -39,12 +39,14 @@ export interface KitOptions {
   readonly json?: boolean
   /** Gives each shard of each host a second name outside the watched folder, `<folder>/<host>/<shard>`. */
   readonly isLinked?: boolean
+  /** For every host. */
+  readonly args?: readonly string[]
 }
 
 /** Starts a fleet whose hosts have all shards each; resolves when every one is registered. */
 export async function startWholeFleet(
   t: TestContext,
-  { hosts: count = 3, json = true, isLinked = false }: KitOptions = {},
+  { hosts: count = 3, json = true, isLinked = false, args: more = [] }: KitOptions = {},
 ): Promise<VerifiedFleet> {
   const folder = await scratchFolder(t)
   const keyFile = join(folder, 'fleet.key')
@@ -61,7 +63,7 @@ export async function startWholeFleet(
         await copyFile(join(folder, shard), join(shards, shard))
         if (isLinked) await link(join(shards, shard), join(folder, name, shard))
       }
-      const args = ['--fleet-key', keyFile, '--name', name]
+      const args = ['--fleet-key', keyFile, '--name', name, ...more]
       const home = join(folder, name)
       const host = await startHost(t, shards, { bootstrap: bootstrap.address, home, args, json })
       return { ...host, name, folder: shards }

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ended, PATIENCE_MS, runGet, startQuietCli, untilSaid, visibleFiles } from '../helpers/swarm.ts'
+import {
+  ended,
+  endedBy,
+  PATIENCE_MS,
+  runGet,
+  startQuietCli,
+  untilSaid,
+  visibleFiles,
+} from '../helpers/swarm.ts'
+import { until } from '../helpers/until.ts'
 import { NAMES, runVerify, startWholeFleet } from './verify-kit.ts'
 
 test('a sound fleet: every check passes, with logs, report, and a repeatable download', async (t) => {
@@ -61,4 +70,16 @@ test('an open fleet, no bootstrap, and wrong use', async (t) => {
   assert.equal(verified.code, 3)
   assert.deepEqual(verified.failed, ['bootstrap', 'coordinator'])
   assert.equal(verified.skipped.length, 8)
+})
+
+test('Ctrl-C in the middle of a download leaves nothing behind', async (t) => {
+  const fleet = await startWholeFleet(t, { hosts: 1, args: ['--upload-limit', '100K'] })
+  const args = ['--sample', '0', '--temp-dir', fleet.folder]
+  const cli = startQuietCli(t, ['verify', ...fleet.memberArgs, ...args])
+  const downloads = async () =>
+    (await visibleFiles(fleet.folder)).filter((name) => name.startsWith('gguf-swarm-verify-'))
+  await until(async () => (await downloads()).length > 0, { timeoutMs: PATIENCE_MS, what: 'the download' })
+  const { code, stderr } = await endedBy(cli, 'SIGINT')
+  assert.equal(code, 130, stderr)
+  assert.deepEqual(await downloads(), [])
 })

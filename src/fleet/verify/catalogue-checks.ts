@@ -60,7 +60,8 @@ export function checkCoordinator(facts: CoordinatorFacts): Finding {
   const complete = picture.hosts.filter(({ complete }) => complete).length
   const summary =
     `${outOf(hosts, expected.hosts ?? hosts)} hosts online, ${outOf(complete, hosts)} catalogues complete, ` +
-    `heartbeats ${formatSpan(silences)} old; ${outOf(copies, expected.copies ?? copies)} whole copies of ${countOf(picture.shards.length, 'shard')}`
+    `heartbeats ${formatSpan(silences)} old; ` +
+    `${outOf(copies, expected.copies ?? copies)} whole copies of ${countOf(picture.shards.length, 'shard')}`
   const evidence = picture.hosts.map(
     (host) =>
       `${labelOf(host)}: host id ${host.info.hostId}, version ${host.info.version}, ${countOf(host.shards.size, 'shard')}`,
@@ -101,16 +102,14 @@ export function checkNames(shards: readonly SeededShard[], access: string): Find
     const [count, ...otherCounts] = new Set(of.map(({ shard }) => shard.count))
     const missing = missingNumbers(numbers, count ?? 1)
     if (otherCounts.length > 0) {
-      problems.push(
-        `${name}: its shards say it has ${[count, ...otherCounts].join(' and ')} shards; two sets share one name`,
-      )
+      const counts = [count, ...otherCounts].join(' and ')
+      problems.push(`${name}: its shards say it has ${counts} shards; two sets share one name`)
     } else if (missing !== null)
       problems.push(`${name}: ${missing} of ${count} missing; start a host that has it`)
     else whole++
     const weakest = Math.min(...of.map(({ hosts }) => hosts.length))
-    evidence.push(
-      `${name}: ${outOf(numbers.size, count ?? 1)} shards, weakest has ${weakest === 1 ? '1 whole copy' : `${weakest} whole copies`}`,
-    )
+    const copies = weakest === 1 ? '1 whole copy' : `${weakest} whole copies`
+    evidence.push(`${name}: ${outOf(numbers.size, count ?? 1)} shards, weakest has ${copies}`)
   }
   const names = new Set(shards.map(({ shard }) => shard.name)).size
   const summary = `${countOf(names, 'name')} for ${countOf(shards.length, 'content')}; ${outOf(whole, models.size)} models complete`

@@ -6,7 +6,7 @@ import { isOwnAddress } from '../../swarm/address.ts'
 import { askDhtNode, type DhtAnswer } from '../../swarm/dht-probe.ts'
 import type { KnownHost } from '../fleet-member.ts'
 import type { DhtChoice } from '../network.ts'
-import { type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
+import { countOf, type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
 import type { FreshDht, Lookup } from './fresh-dht.ts'
 import { inParallel } from './parallel.ts'
 import { addressOfHost, labelOf, type SeededShard } from './picture.ts'
@@ -139,7 +139,7 @@ export function checkRegistered({ shards, lookups, joined, bootstraps }: Registr
   }
   const all = shards.reduce((sum, { hosts }) => sum + hosts.length, 0)
   const summary =
-    `${outOf(found, all)} (shard, host) pairs found for ${shards.length === 1 ? '1 infohash' : `${shards.length} infohashes`} by a fresh client in ` +
+    `${outOf(found, all)} (shard, host) pairs found by a fresh client (${countOf(shards.length, 'lookup')}) in ` +
     formatSpan([...lookups.values()].map(({ tookMs }) => tookMs))
   const [bootstrap] = bootstraps
   const repeat =

@@ -67,7 +67,8 @@ export async function checkDownload(
       problems.push(`${shard.name} (${shard.infoHash}) cannot be fetched: ${messageOf(error)}`)
     }
   }
-  const summary = `${outOf(evidence.length, wanted.length)} fetched by infohash alone (${formatBytes(bytes)}), SHA-256 and GGUF right`
+  const fetched = outOf(evidence.length, wanted.length)
+  const summary = `${fetched} fetched by infohash alone (${formatBytes(bytes)}), SHA-256 and GGUF right`
   const repeat = wanted.map(
     ({ shard }) => `gguf-swarm get ${shard.infoHash} ${dhtOptions(options.dht)} --out /tmp/verified`,
   )

@@ -44,8 +44,9 @@ export function checkReachable(
   }
   const reached = probes.filter(({ problem }) => problem === null)
   const answered = [...nodes.values()].filter((node) => node !== null).length
+  const times = formatSpan(reached.map(({ handshakeMs }) => handshakeMs!))
   const summary =
-    `${outOf(reached.length, probes.length)} hosts shake hands (${formatSpan(reached.map(({ handshakeMs }) => handshakeMs!))}), ` +
+    `${outOf(reached.length, probes.length)} hosts shake hands (${times}), ` +
     `${outOf(answered, probes.length)} DHT ports answer${notKnown(probes.length - nodes.size)}`
   return {
     evidence: [summary, ...evidence],

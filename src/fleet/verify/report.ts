@@ -5,7 +5,7 @@
 import { VERSION } from '../../config.ts'
 import { formatBytes, printable } from '../../log.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
-import type { Check, CheckVerdict } from './checks.ts'
+import { type Check, type CheckVerdict, countOf } from './checks.ts'
 import type { Picture } from './picture.ts'
 import type { Verification } from './verify.ts'
 
@@ -72,7 +72,8 @@ function configuration(
     '',
     `- Fleet: ${md(context.fleet)}; rendezvous infohash \`${context.rendezvous}\``,
     `- Bootstrap nodes (UDP): ${context.bootstraps.map(formatPeerAddress).join(', ')}`,
-    `- ${hosts.length} hosts, ${shards.length} shards, ${copies.length} whole copies, ${fetching.length} being fetched (picture of ${takenAt.toISOString()})`,
+    `- ${countOf(hosts.length, 'host')}, ${countOf(shards.length, 'shard')}, ${copies.length} whole copies, ` +
+      `${fetching.length} being fetched (picture of ${takenAt.toISOString()})`,
     ...context.settings.map((setting) => `- ${md(setting)}`),
     '',
   ]
