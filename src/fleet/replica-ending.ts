@@ -40,7 +40,7 @@ export function endingOf(error: unknown): Ending {
   const later: Ending = { code, reason, keeps: true, next: 'retry', blames: false }
   if (error instanceof DiskError) {
     const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT'
-    return isFull ? { ...later, code: 'no-room', next: FULL_MS } : later
+    return isFull ? { ...stoppedBy('no-room'), next: FULL_MS } : later
   }
   if (error instanceof NotFoundError) return { ...later, blames: true }
   // What does not read back as it was received is this machine's fault, and none of the shard's.

@@ -3,7 +3,7 @@
  * catalogue said of it.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { InvalidDataError } from '../errors.ts'
+import { InvalidDataError, NotFoundError } from '../errors.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
@@ -13,6 +13,8 @@ import type { Network } from './network.ts'
 import { FetchStopped, type StopCode } from './replica-ending.ts'
 import { INTENT_MS } from './replication-policy.ts'
 
+/** Who has a shard and a free upload slot sends something within this; who offers what it has not never does. */
+const FIRST_BYTE_MS = 20_000
 /** Hosts dialled for one shard, besides those that the DHT and other peers name. */
 const MAX_DIALLED = 64
 
@@ -80,7 +82,21 @@ export class ReplicaFetch {
     this.#options.network.torrent(this.shard.infoHash)?.dial(peer)
   }
 
-  #run(): Promise<GetResult> {
+  async #run(): Promise<GetResult> {
+    const { name, infoHash } = this.shard
+    const timer = setTimeout(() => {
+      if (this.#verifiedBytes > 0) return
+      const reason = `${name} (${infoHash}): those that offer it have sent nothing for ${FIRST_BYTE_MS / 1_000} s`
+      this.#abort.abort(new NotFoundError('not-found', `${reason}; it is tried again later`))
+    }, FIRST_BYTE_MS)
+    try {
+      return await this.#get()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #get(): Promise<GetResult> {
     const { network, pool, folder, shard, claimMs } = this.#options
     const peers = this.#options.peers.slice(0, MAX_DIALLED)
     this.#dialled = peers.length

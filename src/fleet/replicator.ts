@@ -31,8 +31,9 @@ import type { Supplied } from './supply.ts'
 
 /** Decisions, and what is told of progress. */
 const ROUND_MS = 1_000
-/** Room on the disk changes without an event. */
-const DECIDE_ANYWAY_MS = 10_000
+/** Room on the disk changes without an event: looked at so often, and more often while something is fetched. */
+const LOOK_MS = 10_000
+const LOOK_BUSY_MS = 2_000
 /** Until a file that stands in the way, and is not judged yet, is looked at again. */
 const UNDECIDED_MS = 5_000
 /** That there is no room is told again no sooner than this. */
@@ -162,11 +163,10 @@ export class Replicator implements AsyncDisposable {
       if (verifiedBytes !== null) this.#options.offer({ ...fetch.shard, state: 'fetching', verifiedBytes })
     }
     const nowMs = performance.now()
-    const isDirty = this.#view.takeDirty()
-    if (isDirty) this.#againAtMs = nowMs
+    if (this.#view.takeDirty()) this.#againAtMs = nowMs
     if (nowMs < this.#againAtMs || !this.#view.isReady()) return
     const decision = await this.#decide()
-    this.#againAtMs = Math.min(decision.againAtMs, performance.now() + DECIDE_ANYWAY_MS)
+    this.#againAtMs = Math.min(decision.againAtMs, nowMs + (this.#running.size > 0 ? LOOK_BUSY_MS : LOOK_MS))
     for (const { infoHash, code } of decision.stop) void this.#running.get(infoHash)?.fetch.stop(code)
     for (const { shard, problem } of decision.problems) {
       const about = problem.code === 'name-conflict' ? shard.shard.name : shard.shard.infoHash
