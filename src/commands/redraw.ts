@@ -48,6 +48,7 @@ export class Redraw implements Disposable {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopListening()
-    this.#write(SHOW_CURSOR)
+    // The terminal has written ^C below the picture.
+    this.#write(`\r${CLEAR_LINE_END}${SHOW_CURSOR}`)
   }
 }

@@ -300,9 +300,10 @@ test('a picture is redrawn in its place, and starts afresh when the size changes
   assert.equal(picture(), '\x1b[H\x1b[2Jd\x1b[K\n\x1b[J')
   redraw[Symbol.dispose]()
   redraw[Symbol.dispose]()
-  assert.equal(written.at(-1), '\x1b[?25h', 'the cursor is back')
-  assert.equal(written.filter((text) => text === '\x1b[?25h').length, 1)
+  const closed = '\r\x1b[K\x1b[?25h'
+  assert.equal(written.at(-1), closed, 'the cursor is back')
+  assert.equal(written.filter((text) => text === closed).length, 1)
   assert.equal(resize.now, undefined)
   redraw.draw(['late'])
-  assert.equal(written.at(-1), '\x1b[?25h')
+  assert.equal(written.at(-1), closed)
 })
