@@ -80,6 +80,7 @@ export interface CheckEvent {
   readonly verdict: 'pass' | 'fail' | 'skipped'
   readonly evidence: readonly string[]
   readonly problems: readonly string[]
+  readonly repeat: readonly string[]
 }
 
 export interface Verified {

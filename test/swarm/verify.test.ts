@@ -1,5 +1,6 @@
 /** `verify` against a fleet that is as it should be: everything passes, and everything can be looked up again. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -36,6 +37,19 @@ test('a sound fleet: every check passes, with logs, report, and a repeatable dow
   assert.match(verified.checks.get('log-lines')!.evidence[0]!, /^6\/6 \+ 3\/3 \+ 6\/6 \+ 3\/3 lines/)
   assert.match(verified.checks.get('registered')!.evidence[0]!, /^6\/6 /)
   assert.match(verified.checks.get('whole')!.evidence[0]!, /^6\/6 whole bitfields; 36 random pieces/)
+
+  // The commands are a second opinion: what they print names the same hosts and nodes.
+  const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' })
+  const [whoHasIt] = verified.checks.get('registered')!.repeat.map(run)
+  const addresses = verified.checks
+    .get('reachable')!
+    .evidence.flatMap((line) => /host-\d \((.*?)\)/.exec(line)?.[1] ?? [])
+  assert.equal(addresses.length, 3)
+  for (const address of addresses) assert.ok(whoHasIt!.includes(address), whoHasIt)
+  assert.equal(run(verified.checks.get('bootstrap')!.repeat[0]!), `node ${fleet.bootstrap.nodeId}\n`)
+  for (const command of verified.checks.get('routing')!.repeat)
+    assert.match(run(command), /^node [0-9a-f]{40}\n$/)
+  for (const command of verified.checks.get('reachable')!.repeat) assert.equal(run(command), 'open\n')
 
   const text = await readFile(report, 'utf8')
   t.diagnostic(text)

@@ -112,7 +112,8 @@ export function checkNames(shards: readonly SeededShard[], access: string): Find
     evidence.push(`${name}: ${outOf(numbers.size, count ?? 1)} shards, weakest has ${copies}`)
   }
   const names = new Set(shards.map(({ shard }) => shard.name)).size
-  const summary = `${countOf(names, 'name')} for ${countOf(shards.length, 'content')}; ${outOf(whole, models.size)} models complete`
+  const contents = countOf(shards.length, 'content')
+  const summary = `${countOf(names, 'name')} for ${contents}; ${outOf(whole, models.size)} models complete`
   return { evidence: [summary, ...evidence], problems, repeat: [`gguf-swarm status ${access}`] }
 }
 

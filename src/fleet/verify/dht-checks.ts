@@ -1,6 +1,6 @@
 /** What is checked of the DHT: its bootstrap nodes, what is registered in it, the nodes of the hosts. */
 import { PUBLIC_BOOTSTRAP } from '../../config.ts'
-import { type InfoHash, infoHashBytes } from '../../metainfo/info-hash.ts'
+import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import { isOwnAddress } from '../../swarm/address.ts'
 import { askDhtNode, type DhtAnswer } from '../../swarm/dht-probe.ts'
@@ -11,6 +11,7 @@ import type { FreshDht, Lookup } from './fresh-dht.ts'
 import { inParallel } from './parallel.ts'
 import { addressOfHost, labelOf, type SeededShard } from './picture.ts'
 import type { HostProbe } from './probes.ts'
+import { peersCommand, pingCommand } from './repeat.ts'
 
 /** Lookups at once; each asks about 20 nodes. */
 const PARALLEL_LOOKUPS = 8
@@ -23,19 +24,6 @@ export type HostNodes = ReadonlyMap<string, DhtAnswer | null>
 /** The bootstrap nodes by name. */
 export const bootstrapNames = (dht: DhtChoice): readonly PeerAddress[] =>
   dht.kind === 'private' ? dht.bootstrap : PUBLIC_BOOTSTRAP
-
-/** A ping (BEP 5) that a person can send with nc. */
-export const pingCommand = ({ host, port }: PeerAddress): string =>
-  `printf 'd1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe' | nc -u -w1 ${host} ${port} | xxd`
-
-/** A question for the peers of an infohash (BEP 5 get_peers); each is 6 bytes at the end, address and port. */
-const peersCommand = ({ host, port }: PeerAddress, infoHash: InfoHash): string => {
-  const bytes = [...infoHashBytes(infoHash)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
-  return (
-    `printf 'd1:ad2:id20:abcdefghij01234567899:info_hash20:${bytes}e1:q9:get_peers1:t2:aa1:y1:qe' ` +
-    `| nc -u -w1 ${host} ${port} | xxd # ${infoHash}`
-  )
-}
 
 /** The bootstrap's answers, with the ids they gave. */
 export interface BootstrapFinding extends Finding {

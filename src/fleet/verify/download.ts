@@ -11,9 +11,9 @@ import { HashPool } from '../../library/hash-pool.ts'
 import { formatBytes } from '../../log.ts'
 import { Getter } from '../getter.ts'
 import { type DhtChoice, Network } from '../network.ts'
-import { dhtOptions } from './access.ts'
 import { type Finding, formatMs, outOf } from './checks.ts'
 import type { SeededShard } from './picture.ts'
+import { dhtOptions } from './repeat.ts'
 
 /** Without a new byte for so long, nobody is found or nobody sends. */
 const STALL_MS = 30_000

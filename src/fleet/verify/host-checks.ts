@@ -6,6 +6,7 @@ import { countOf, type Finding, formatMs, formatSpan, notKnown, outOf, skip } fr
 import type { HostNodes } from './dht-checks.ts'
 import { addressOfHost, labelOf } from './picture.ts'
 import type { HostProbe, ShardProbe } from './probes.ts'
+import { connectCommand } from './repeat.ts'
 import type { Stray } from './strays.ts'
 
 /** Does every host answer on its ports, and everybody else who is announced? */
@@ -51,7 +52,7 @@ export function checkReachable(
   return {
     evidence: [summary, ...evidence],
     problems,
-    repeat: probes.map(({ host }) => `nc -vz ${addressOfHost(host).host} ${addressOfHost(host).port}`),
+    repeat: probes.map(({ host }) => connectCommand(addressOfHost(host))),
   }
 }
 

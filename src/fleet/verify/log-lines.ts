@@ -5,6 +5,7 @@
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { type Finding, outOf, skip } from './checks.ts'
 import type { Picture } from './picture.ts'
+import { quote } from './repeat.ts'
 
 /** What one host, or one file, has logged: lines for people, or the events of `--json`. */
 export interface HostLog {
@@ -88,7 +89,7 @@ export function checkLogLines(logs: readonly HostLog[] | null, { hosts, copies, 
     ),
   ]
   const repeat = Object.values(LINES).map(
-    (line) => `grep -c '${line}' ${logs.map(({ name }) => name).join(' ')}`,
+    (line) => `grep -c '${line}' ${logs.map(({ name }) => quote(name)).join(' ')}`,
   )
   return { evidence, problems, repeat }
 }

@@ -3,7 +3,6 @@
  * checklist is decided on what they answered. Nothing is changed, but for a folder that is gone afterwards.
  */
 import type { DhtChoice } from '../network.ts'
-import { accessOptions } from './access.ts'
 import { checkCoordinator, checkNames } from './catalogue-checks.ts'
 import { CHECKS, type Check, type CheckId, type Finding, runCheck, skip } from './checks.ts'
 import {
@@ -22,6 +21,7 @@ import { checkReachable, checkSeeding, checkWhole } from './host-checks.ts'
 import { checkLogLines, type HostLog } from './log-lines.ts'
 import { awaitPicture, type Expectation, type Membership, type Picture } from './picture.ts'
 import { type HostProbe, probeHosts } from './probes.ts'
+import { accessOptions } from './repeat.ts'
 import { findStrays, type Stray } from './strays.ts'
 
 /** Complete settings. */
