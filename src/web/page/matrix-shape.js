@@ -36,7 +36,7 @@ export function shapeOf(width, hosts, longest) {
   const isNarrow = width < 640
   const tail = SEEDS_WIDTH + SIZE_WIDTH
   // Names yield where hosts have to be scrolled.
-  const isTight = width < 900 || hosts * MIN_COLUMN > width - 330 - tail
+  const isTight = hosts * MIN_LEVEL > width - 330 - tail
   const minName = isNarrow ? Math.max(132, Math.round(width * 0.4)) : isTight ? 250 : 330
   const room = width - minName - tail
   const column = Math.floor(Math.max(MIN_COLUMN, Math.min(MAX_COLUMN, hosts > 0 ? room / hosts : MAX_COLUMN)))
