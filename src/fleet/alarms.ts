@@ -14,6 +14,9 @@ const HOST_ALARM_MS = 60 * 60_000
 /** Alarms of one snapshot; beyond it the page says nothing that a person could still read. */
 const MAX_ALARMS = 500
 
+/** Alarms told in the log of those that are raised, or over, at the same time. */
+const MAX_TOLD = 20
+
 type Raised = Omit<Alarm, 'since'>
 
 export class AlarmBoard {
@@ -91,10 +94,16 @@ export class AlarmBoard {
     ]
     const next = new Map<string, Alarm>()
     for (const alarm of raised.sort(bySeverity).slice(0, MAX_ALARMS)) this.#keep(alarm, next)
-    for (const [key, alarm] of this.#current) {
-      if (!next.has(key) && isNews(alarm))
-        this.#log.add('alarm-over', `over: ${alarm.message}`, aboutOf(alarm))
-    }
+    this.#tell(
+      'alarm',
+      '',
+      [...next].filter(([key]) => !this.#current.has(key)),
+    )
+    this.#tell(
+      'alarm-over',
+      'over: ',
+      [...this.#current].filter(([key]) => !next.has(key)),
+    )
     const isSame =
       next.size === this.#current.size && [...next].every(([key, alarm]) => this.#current.get(key) === alarm)
     this.#current = next
@@ -106,9 +115,16 @@ export class AlarmBoard {
     const key = [raised.kind, raised.infoHash, raised.hostId, raised.model].join(' ')
     const known = this.#current.get(key)
     const message = printable(raised.message)
-    if (known === undefined && isNews(raised)) this.#log.add('alarm', raised.message, aboutOf(raised))
     const isSame = known?.message === message && known.severity === raised.severity
     next.set(key, isSame ? known : { ...raised, message, since: known?.since ?? new Date().toISOString() })
+  }
+
+  /** The rest of a host's thousand shards would push the host itself out of the log. */
+  #tell(kind: 'alarm' | 'alarm-over', prefix: string, alarms: readonly (readonly [string, Alarm])[]): void {
+    const news = alarms.flatMap(([, alarm]) => (isNews(alarm) ? [alarm] : []))
+    for (const alarm of news.slice(0, MAX_TOLD)) this.#log.add(kind, prefix + alarm.message, aboutOf(alarm))
+    const more = news.length - MAX_TOLD
+    if (more > 0) this.#log.add(kind, `${prefix}${more} more alarms`)
   }
 
   #shardAlarms(shard: ShardStatus): readonly Raised[] {

@@ -29,6 +29,9 @@ export interface SwarmView {
   readonly dhtPeersEstimate: number | null
 }
 
+/** Events of one cause; more would push all others out of the log. */
+const MAX_TOLD = 20
+
 const UNSEEN: SwarmView = { seen: null, dhtPeersEstimate: null }
 
 interface Row {
@@ -86,11 +89,11 @@ export class FleetPicture implements RosterListener {
     const before = this.#hosts.get(hostId)?.known
     if (change === 'left' || change === 'forgotten') {
       this.#hosts.delete(hostId)
-      for (const infoHash of host.shards.keys()) this.#take(infoHash, hostId)
+      if (change === 'left') this.#log.add('host-left', `${host.info.name} left`, { hostId })
+      this.#tellGone([...host.shards.keys()].flatMap((infoHash) => this.#take(infoHash, hostId) ?? []))
     } else this.#hosts.set(hostId, { known: host, status: null })
     if (before?.state !== host.state || change === 'left') this.#touch(host)
     this.#alarms.hostChanged(host, change)
-    if (change === 'left') this.#log.add('host-left', `${host.info.name} left`, { hostId })
     if (change === 'lost')
       this.#log.add('host-lost', `${host.info.name} (${host.address}) is lost`, { hostId })
     const isHere = change === 'online' || change === 'changed'
@@ -106,7 +109,7 @@ export class FleetPicture implements RosterListener {
 
   onShard(host: KnownHost, infoHash: InfoHash, shard: OfferedShard | null): void {
     const { hostId } = host.info
-    if (shard === null) this.#take(infoHash, hostId)
+    if (shard === null) this.#tellGone([this.#take(infoHash, hostId)].filter((gone) => gone !== undefined))
     else this.#put(host, shard)
     const entry = this.#hosts.get(hostId)
     if (entry !== undefined) entry.status = null
@@ -203,14 +206,23 @@ export class FleetPicture implements RosterListener {
     }
   }
 
-  #take(infoHash: InfoHash, hostId: string): void {
+  /** Takes an offer back; gives the shard when that was the last one. */
+  #take(infoHash: InfoHash, hostId: string): OfferedShard | undefined {
     const row = this.#rows.get(infoHash)
-    if (row === undefined || !row.offers.delete(hostId)) return
+    if (row === undefined || !row.offers.delete(hostId)) return undefined
     this.#dirty(row)
-    if (row.offers.size > 0) return
+    if (row.offers.size > 0) return undefined
     this.#rows.delete(infoHash)
     this.#alarms.shardGone(infoHash)
-    this.#log.add('shard-withdrawn', `nobody offers ${row.facts.name} any more`, { infoHash })
+    return row.facts
+  }
+
+  #tellGone(shards: readonly OfferedShard[]): void {
+    for (const { name, infoHash } of shards.slice(0, MAX_TOLD)) {
+      this.#log.add('shard-withdrawn', `nobody offers ${name} any more`, { infoHash })
+    }
+    const more = shards.length - MAX_TOLD
+    if (more > 0) this.#log.add('shard-withdrawn', `nobody offers ${more} more shards any more`)
   }
 
   /** A host's state counts in each of its shards. */
