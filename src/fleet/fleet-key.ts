@@ -90,11 +90,11 @@ export async function loadKeyFile(path: string): Promise<FleetKey> {
   return { kind: 'keyed', secret: new Uint8Array(Buffer.from(hex, 'hex')), file: path }
 }
 
-/** As much as a key file has, and a byte more: whatever is named may have any length. */
+/** The text of a file that may be a key, and nothing of a longer one: whatever is named may be endless. */
 async function readStart(path: string): Promise<string> {
   await using file = await open(path, 'r')
   const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_FILE_BYTES + 1), 0, MAX_FILE_BYTES + 1, 0)
-  return buffer.toString('utf8', 0, bytesRead)
+  return bytesRead > MAX_FILE_BYTES ? '' : buffer.toString('utf8', 0, bytesRead)
 }
 
 /** What the command line says about the fleet. */

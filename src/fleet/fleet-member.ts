@@ -43,7 +43,7 @@ export type MemberListener = RosterListener
 
 /** Complete settings of a membership. */
 export interface MemberOptions {
-  readonly network: Network
+  readonly network: Pick<Network, 'gather' | 'remove'>
   readonly key: FleetKey
   /** What to say of this process now. */
   readonly self: () => MemberInfo

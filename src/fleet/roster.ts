@@ -57,13 +57,16 @@ interface Entry {
 
 export class Roster {
   readonly #listener: RosterListener
+  /** Milliseconds of a clock that nobody sets. */
+  readonly #now: () => number
   readonly #entries = new Map<string, Entry>()
   /** The last offer of each shard, and of how many hosts: equal ones are one object. */
   readonly #known = new Map<InfoHash, { shard: OfferedShard; hosts: number }>()
   #count = 0
 
-  constructor(listener: RosterListener) {
+  constructor(listener: RosterListener, now: () => number = () => performance.now()) {
     this.#listener = listener
+    this.#now = now
   }
 
   hosts(): readonly KnownHost[] {
@@ -107,12 +110,12 @@ export class Roster {
     const entry = this.#entries.get(hostId)
     if (entry === undefined || entry.host.state === 'lost') return
     if (isLeaving) this.#forget(hostId, entry, 'left')
-    else entry.goneAt ??= performance.now()
+    else entry.goneAt ??= this.#now()
   }
 
   /** Declares lost and forgets what has been gone for long enough. */
   sweep(): void {
-    const now = performance.now()
+    const now = this.#now()
     for (const [hostId, entry] of this.#entries) {
       if (entry.goneAt === null) continue
       const goneMs = now - entry.goneAt
