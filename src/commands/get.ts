@@ -1,5 +1,4 @@
 /** `gguf-swarm get <id>…`: ids and names to downloads, progress for people, verified paths for scripts. */
-import { randomBytes } from 'node:crypto'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption } from '../config.ts'
 import { type SwarmError, UsageError } from '../errors.ts'
@@ -14,8 +13,9 @@ import { WindowCache } from '../swarm/window-cache.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { Downloads, type DownloadsOptions, type Reporter, reporter } from './downloads.ts'
-import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS, portChoice } from './options.ts'
+import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { readIds } from './torrent-ids.ts'
+import { visitorNetwork } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -65,7 +65,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const key = names.length > 0 ? requireFleet(await chooseFleet({ fleet, fleetKey, dht })) : null
   const heard: { downloads?: Downloads } = {}
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using network = await Network.start(networkOptions(args), {
+  await using network = await Network.start(visitorNetwork(args, { stays: args.seed }), {
     onPeer: (infoHash, peer) => heard.downloads?.heardOf(infoHash, peer),
     onFailed: fail,
   })
@@ -122,22 +122,6 @@ function peersOf({ peer }: GetArguments): DownloadsOptions['peers'] {
 function timeoutOf({ timeout }: GetArguments): number | null {
   if (timeout >= 0) return timeout === 0 ? null : timeout * 1000
   throw new UsageError('bad-timeout', '--timeout: give a number of seconds, or 0 to wait for ever')
-}
-
-function networkOptions(args: GetArguments): Parameters<typeof Network.start>[0] {
-  return {
-    bind: args.bind,
-    port: portChoice(args.port, '--port'),
-    dhtPort: portChoice(args.dhtPort, '--dht-port'),
-    dht: dhtChoice(args.bootstrap, args.public),
-    uploadLimit: null,
-    maxConns: DEFAULTS.maxConns,
-    advertise: [],
-    nodeId: randomBytes(20).toString('hex'),
-    savedNodes: [],
-    readOnly: !args.seed,
-    identity: randomBytes(20).toString('hex'),
-  }
 }
 
 function serveResult(

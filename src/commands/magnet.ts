@@ -1,8 +1,13 @@
-/** `gguf-swarm magnet <file or id>`: the magnet link of a shard, and a QR code of it on a terminal. */
+/** `gguf-swarm magnet <file, id or name>`: the magnet link of a shard, and a QR code of it on a terminal. */
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Argv } from 'yargs'
 import { parseAddressOption } from '../config.ts'
-import { InvalidDataError, messageOf, UsageError } from '../errors.ts'
+import { InvalidDataError, messageOf, NotFoundError, UsageError } from '../errors.ts'
+import { chooseFleet } from '../fleet/fleet-key.ts'
+import { requireFleet } from '../fleet/fleet-member.ts'
+import { NameSearch } from '../fleet/name-search.ts'
+import { Network } from '../fleet/network.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { identityOf } from '../library/identity.ts'
@@ -13,15 +18,16 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { JSON_OPTION } from './options.ts'
-import { readId } from './torrent-ids.ts'
+import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { isName, readId } from './torrent-ids.ts'
+import { visitorNetwork } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
     .positional('what', {
       type: 'string',
       demandOption: true,
-      describe: '.gguf file, .torrent file, infohash or magnet link',
+      describe: ".gguf file, .torrent file, infohash, magnet link, or a shard's or model's name",
     })
     .options({
       advertise: {
@@ -31,24 +37,73 @@ const builder = (yargs: Argv) =>
         describe: 'HOST:PORT of a peer to put into the link (x.pe)',
       },
       qr: { type: 'boolean', default: false, describe: 'also draw it as a QR code' },
+      bind: LISTEN_OPTIONS.bind,
+      ...DHT_OPTIONS,
+      ...FLEET_OPTIONS,
       ...JSON_OPTION,
     } as const)
+    .example('$0 magnet ~/models/x.gguf', 'of a file; nothing is asked for in a network')
+    .example('$0 magnet tiny-llama', 'of every shard of a model of the fleet')
 
 type MagnetArguments = ArgumentsOf<typeof builder>
 
 async function runMagnet(args: MagnetArguments, context: CommandContext): Promise<void> {
   const peers = (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise'))
-  const { infoHash, magnet } = /\.gguf$/i.test(args.what)
-    ? await magnetOfFile(args.what, peers, context.signal)
-    : await magnetOfId(args.what, peers)
-  if (args.json) jsonWriter(context.out)({ event: 'magnet', ...{ infoHash, magnet } })
-  else context.out(`${magnet}\n`)
-  if (args.qr) context.err(`${qrForTerminal(magnet)}\n`)
+  const write = args.json ? jsonWriter(context.out) : null
+  for (const { infoHash, magnet } of await magnetsOf(args, peers, context.signal)) {
+    if (write !== null) write({ event: 'magnet', ...{ infoHash, magnet } })
+    else context.out(`${magnet}\n`)
+    if (args.qr) context.err(`${qrForTerminal(magnet)}\n`)
+  }
 }
+
+async function magnetsOf(
+  args: MagnetArguments,
+  peers: readonly PeerAddress[],
+  signal: AbortSignal,
+): Promise<readonly Named[]> {
+  const { what } = args
+  const isFile = FILE.test(what) && (!isName(what) || (await isThere(what)))
+  if (isFile) return [await magnetOfFile(what, peers, signal)]
+  if (!isName(what)) return [await magnetOfId(what, peers)]
+  try {
+    return await magnetsOfName(args, peers, signal)
+  } catch (error) {
+    if (!FILE.test(what) || !(error instanceof NotFoundError)) throw error
+    throw new NotFoundError(error.code, `there is no file ${what} here, and ${error.message}`, {
+      cause: error,
+    })
+  }
+}
+
+const FILE = /\.gguf$/i
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
 
 interface Named {
   readonly infoHash: InfoHash
   readonly magnet: string
+}
+
+/** What the fleet calls so: a shard, or all shards of a model in their order. */
+async function magnetsOfName(
+  args: MagnetArguments,
+  peers: readonly PeerAddress[],
+  signal: AbortSignal,
+): Promise<readonly Named[]> {
+  const { fleet, fleetKey, what } = args
+  const dht = dhtChoice(args.bootstrap, args.public)
+  const key = requireFleet(await chooseFleet({ fleet, fleetKey, dht }))
+  await using network = await Network.start(visitorNetwork(args, { stays: false }), {})
+  await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
+  const { shards } = await search.find(what, signal)
+  return shards.map(({ infoHash, name, length }) => {
+    return { infoHash, magnet: magnetFor({ infoHash, name, length, peers }) }
+  })
 }
 
 async function magnetOfId(text: string, peers: readonly PeerAddress[]): Promise<Named> {

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import stringWidth from 'string-width'
-import { formatSeconds, Pace, ProgressDisplay, renderState } from '../../src/commands/progress.ts'
+import {
+  formatSeconds,
+  Pace,
+  ProgressDisplay,
+  renderState,
+  renderTotal,
+} from '../../src/commands/progress.ts'
 import type { GetState } from '../../src/fleet/getter.ts'
 import { formatBytes } from '../../src/log.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
@@ -136,6 +142,48 @@ test('a terminal is redrawn in place, and what stays is above', () => {
   written.length = 0
   shown.finish(STATE.infoHash, 'done: \x1b[31m')
   assert.equal(written.join(''), '\x1b[1A\r\x1b[Jdone: \\x1b[31m\n\x1b[J')
+})
+
+test('a model has a line of its own, in which what is done counts whole', () => {
+  const written: string[] = []
+  const shown = display(true, written)
+  const shards = [STATE.infoHash, parseInfoHash('b'.repeat(40)), parseInfoHash('c'.repeat(40))]
+  shown.follow(
+    'model',
+    shards.map((infoHash) => ({ infoHash, length: 1_000_000_000 })),
+  )
+  shown.update(STATE)
+  const last = (): string =>
+    written
+      .join('')
+      .split(/\n|\[J/)
+      .at(-2) ?? ''
+  assert.equal(last(), 'model  [........]   8 %  0 of 3 shards  250 MB of 3.00 GB')
+  shown.finish(STATE.infoHash, 'done')
+  assert.equal(last(), 'model  [##......]  33 %  1 of 3 shards  1.00 GB of 3.00 GB')
+  shown.finish(shards[1]!, 'failed', false)
+  assert.match(last(), / 1 of 3 shards /)
+  shown.unfollow('model')
+  shown.print('the end')
+  assert.ok(written.join('').endsWith('the end\n\x1b[J'), 'its line goes')
+})
+
+test('the line of a model is as narrow as the terminal, and tells no time nobody knows', () => {
+  const total = {
+    name: '模型\x1b[2J'.repeat(9),
+    shards: 4,
+    doneShards: 1,
+    verifiedBytes: 1e9,
+    length: 4e9,
+  }
+  for (let columns = 2; columns < 160; columns++) {
+    const line = renderTotal(total, 1e8, columns)
+    assert.ok(stringWidth(line) < columns || columns <= 2, `${stringWidth(line)} of ${columns} columns`)
+    assert.ok(!line.includes('\x1b'))
+  }
+  assert.match(renderTotal(total, 1e8, 200), /1\.00 GB of 4\.00 GB {2}100 MB\/s {2}30 s left$/)
+  assert.match(renderTotal(total, 0, 200), /0 B\/s$/)
+  assert.match(renderTotal({ ...total, length: 0, verifiedBytes: 0 }, null, 200), /100 %/)
 })
 
 test('elsewhere a line comes now and then, and when something changes', (t) => {

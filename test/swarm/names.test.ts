@@ -14,6 +14,7 @@ import { type Fleet, startFleet, writeSplitModel } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import {
   assertGot,
+  ended,
   endedBy,
   type Got,
   runGet,
@@ -21,6 +22,7 @@ import {
   scratchFolder,
   startBootstrap,
   startHost,
+  startQuietCli,
   theError,
   visibleFiles,
 } from '../helpers/swarm.ts'
@@ -85,6 +87,21 @@ test('a model and its shards by name', async (t) => {
     const got = await getNamed(t, fleet, [names[4]!], { json: false, out: 'shard' })
     assert.equal(got.stdout, `${join(got.out, names[4]!)}\n`, got.stderr)
     assert.deepEqual(await visibleFiles(got.out), [names[4]])
+  })
+
+  await t.test('`magnet` prints the links of its shards, and of one', async (t) => {
+    const told = await Promise.all(
+      originals.map((_, at) => fleet.hosts[at % 3]!.seeding(names[at]!).then(({ magnet }) => magnet)),
+    )
+    const magnet = (name: string) => ended(startQuietCli(t, ['magnet', name, ...fleet.memberArgs]))
+    const [model, shard, none] = await Promise.all([magnet('tiny'), magnet(names[1]!), magnet('none.gguf')])
+    assert.equal(model.stdout, `${told.join('\n')}\n`, model.stderr)
+    assert.equal(shard.stdout, `${told[1]}\n`, shard.stderr)
+    assert.equal(none.code, 3)
+    assert.match(
+      none.stderr,
+      /there is no file none\.gguf here, and nothing in the fleet .* is called none\.gguf/,
+    )
   })
 
   await t.test('an unknown name: near ones are named', async (t) => {
