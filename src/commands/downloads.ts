@@ -16,6 +16,9 @@ import { formatSeconds, ProgressDisplay } from './progress.ts'
  */
 const MAX_SHARDS_AT_ONCE = 4
 
+/** Missing shards that are named; each has had its own error before. */
+const MAX_NAMED = 3
+
 /** Complete settings of all downloads. */
 export interface DownloadsOptions {
   readonly network: Network
@@ -60,7 +63,11 @@ export class Downloads {
       return
     }
     if (shards.length > 1) this.#report.follow(name, shards)
-    const results = await eachOf(shards, MAX_SHARDS_AT_ONCE, (shard) => this.#shard(shard))
+    const { signal } = this.#options
+    const results = await eachOf(shards, MAX_SHARDS_AT_ONCE, async (shard) =>
+      signal.aborted ? null : this.#shard(shard),
+    )
+    if (signal.aborted) return
     const missing = shards.filter((_, at) => results[at] === null)
     this.#report.model(
       name,
@@ -105,7 +112,7 @@ export class Downloads {
       this.#report.done(result)
       return result
     } catch (error) {
-      this.#report.failed(infoHash, error, signal)
+      this.#report.failed(id, error, signal)
       return null
     }
   }
@@ -132,7 +139,7 @@ export interface Reporter {
   /** A path for scripts. */
   path(path: string): void
   done(result: GetResult): void
-  failed(infoHash: InfoHash, error: unknown, signal: AbortSignal): void
+  failed(id: TorrentId, error: unknown, signal: AbortSignal): void
   follow(name: string, shards: readonly FoundShard[]): void
   model(name: string, paths: readonly string[], missing: readonly FoundShard[]): void
   /** A name that cannot be fetched. */
@@ -165,8 +172,9 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
         `✓ ${name}: ${formatBytes(length)} verified in ${seconds()} (SHA-256 ${hashed.sha256})`,
       )
     },
-    failed: (infoHash, error, signal) => {
-      if (!json) display.finish(infoHash, `✗ ${infoHash}`, false)
+    failed: (id, error, signal) => {
+      const name = id.kind === 'infoHash' ? undefined : id.name
+      if (!json) display.finish(id.infoHash, `✗ ${name ?? id.infoHash}`, false)
       display.clear()
       if (!signal.aborted || error !== signal.reason) context.fail(error)
     },
@@ -175,8 +183,13 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
       display.unfollow(name)
       const [first] = paths
       if (missing.length > 0 || first === undefined) {
-        const names = missing.map((shard) => shard.name).join(', ')
-        display.print(`✗ ${name}: ${names} missing; the same command fetches what is not there yet`)
+        const named = missing.slice(0, MAX_NAMED).map((shard) => shard.name)
+        if (missing.length > named.length) named.push(`${missing.length - named.length} more`)
+        const all = paths.length + missing.length
+        display.print(
+          `✗ ${name}: ${paths.length} of ${all} shards are there, missing: ${named.join(', ')}; the same command ` +
+            'fetches the rest',
+        )
         return
       }
       write?.({ event: 'model', ...{ name, path: first, shards: paths } })

@@ -4,6 +4,7 @@
  */
 import stringWidth from 'string-width'
 import type { GetState } from '../fleet/getter.ts'
+import { parseShardName } from '../gguf/shards.ts'
 import { formatBytes, printable } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 
@@ -11,9 +12,9 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 const PACE_WINDOW_MS = 10_000
 /** Plain output: one line a download in this time. */
 const PLAIN_INTERVAL_MS = 5_000
-/** Widths on terminals of 100 columns and more, and on narrower ones, where everything must still fit 80. */
+/** Widths on terminals of 100 columns and more, and on narrower ones: without a bar, what matters fits 80. */
 const WIDE = { from: 100, bar: 20, name: 36 } as const
-const NARROW = { bar: 8, name: 20 } as const
+const NARROW = { bar: 0, name: 20 } as const
 
 /** A duration for people: the two largest units. */
 export function formatSeconds(seconds: number): string {
@@ -44,21 +45,22 @@ export class Pace {
 export function renderState(state: GetState, pace: number | null, columns: number): readonly string[] {
   const { infoHash, length, verifiedBytes, peers, phase, stall } = state
   const widths = columns >= WIDE.from ? WIDE : NARROW
-  const name = shorten(printable(state.name ?? infoHash), widths.name)
+  const name = shortName(state.name ?? infoHash, widths.name)
   const people = `${peers} peer${peers === 1 ? '' : 's'}`
   let line: string
   if (phase === 'verifying') line = `${name}  verifying ${formatBytes(length ?? 0)} on disk`
   else if (length === null) line = `${name}  looking for it, ${people}`
   else {
     const share = length === 0 ? 1 : verifiedBytes / length
-    const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
-    const amount = `${formatBytes(verifiedBytes)} of ${formatBytes(length)}`
-    const rate = pace === null ? '' : `  ${formatBytes(pace)}/s`
     const left =
       pace === null || pace < 1
         ? 'time left unknown'
         : `${formatSeconds((length - verifiedBytes) / pace)} left`
-    line = `${name}  ${bar(share, widths.bar)} ${percent}  ${amount}${rate}  ${people}  ${left}`
+    const rate = pace === null ? [] : [`${formatBytes(pace)}/s`]
+    const amount = `${formatBytes(verifiedBytes)} of ${formatBytes(length)}`
+    const parts = [name, gauge(share, widths.bar), amount, ...rate]
+    line = [...parts, people, left].join('  ')
+    if (widthOf(line) >= columns) line = [...parts, left].join('  ')
   }
   const lines = [shorten(line, columns - 1)]
   if (stall !== null)
@@ -80,15 +82,28 @@ export function renderTotal(total: Total, pace: number | null, columns: number):
   const { shards, doneShards, verifiedBytes, length } = total
   const widths = columns >= WIDE.from ? WIDE : NARROW
   const share = length === 0 ? 1 : verifiedBytes / length
+  const rate = pace === null || widths === NARROW ? [] : [`${formatBytes(pace)}/s`]
+  const left = pace === null || pace < 1 ? [] : [`${formatSeconds((length - verifiedBytes) / pace)} left`]
   const parts = [
     shorten(printable(total.name), widths.name),
-    `${bar(share, widths.bar)} ${String(Math.floor(share * 100)).padStart(3)} %`,
+    gauge(share, widths.bar),
     `${doneShards} of ${shards} shards`,
     `${formatBytes(verifiedBytes)} of ${formatBytes(length)}`,
   ]
-  if (pace !== null) parts.push(`${formatBytes(pace)}/s`)
-  if (pace !== null && pace >= 1) parts.push(`${formatSeconds((length - verifiedBytes) / pace)} left`)
-  return shorten(parts.join('  '), columns - 1)
+  return shorten([...parts, ...rate, ...left].join('  '), columns - 1)
+}
+
+/** The shards of a set differ at the end of their names, where long ones are cut. */
+function shortName(name: string, columns: number): string {
+  const split = widthOf(printable(name)) > columns ? parseShardName(name) : null
+  const short = split === null ? name : `${split.number}/${split.count} ${split.prefix}`
+  return shorten(printable(short), columns)
+}
+
+/** A bar, where there is room for one, and the share in percent. */
+function gauge(share: number, columns: number): string {
+  const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
+  return columns === 0 ? percent : `${bar(share, columns)} ${percent}`
 }
 
 export const bar = (share: number, columns: number): string => {

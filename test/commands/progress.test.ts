@@ -59,6 +59,13 @@ test('one line with share, amount, pace, peers and time left', () => {
   ])
 })
 
+test('on 80 columns all that matters is there, and the shards of a set can be told apart', () => {
+  const name = 'Mixtral-8x7B-Instruct-v0.1-Q4_K_M-00007-of-00010.gguf'
+  assert.deepEqual(renderState({ ...STATE, name }, 1_000_000, 80), [
+    '7/10 Mixtral-8x7B-I…   25 %  250 MB of 1.00 GB  1.00 MB/s  12 min 30 s left',
+  ])
+})
+
 test('no time left is shown without a pace, and none for a pace of nothing', () => {
   for (const pace of [null, 0, 0.5]) {
     const [line] = renderState(STATE, pace, 200)
@@ -158,9 +165,9 @@ test('a model has a line of its own, in which what is done counts whole', () => 
       .join('')
       .split(/\n|\[J/)
       .at(-2) ?? ''
-  assert.equal(last(), 'model  [........]   8 %  0 of 3 shards  250 MB of 3.00 GB')
+  assert.equal(last(), 'model    8 %  0 of 3 shards  250 MB of 3.00 GB')
   shown.finish(STATE.infoHash, 'done')
-  assert.equal(last(), 'model  [##......]  33 %  1 of 3 shards  1.00 GB of 3.00 GB')
+  assert.equal(last(), 'model   33 %  1 of 3 shards  1.00 GB of 3.00 GB')
   shown.finish(shards[1]!, 'failed', false)
   assert.match(last(), / 1 of 3 shards /)
   shown.unfollow('model')
