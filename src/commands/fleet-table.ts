@@ -3,9 +3,10 @@
  * shards. Pure; every text that comes from a member is made printable here.
  */
 import type { Alarm, FleetStatus, HostStatus, ModelStatus, ShardStatus } from '../fleet/status.ts'
+import { formatShardName } from '../gguf/shards.ts'
 import { formatBytes, printable } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import { bar, formatSeconds, shorten } from './progress.ts'
+import { formatSeconds, gauge, shorten } from './progress.ts'
 import { type Cell, type Column, type Look, renderTable, type Style, styled, wrap } from './table.ts'
 
 /** Alarms of one kind that are told one by one; more of the same are counted. */
@@ -189,7 +190,7 @@ function modelLines(
     return { lines: headLines(model, options), shards: shown.length }
   })
   // One table, so that the shards of all models stand below each other.
-  const table = renderTable(shardColumns(options), rows, options, '  ')
+  const table = renderTable(shardColumns(rows, options), rows, options, '  ')
   let at = 0
   return heads.flatMap((head) => {
     const own = table.slice(at, at + head.shards)
@@ -226,10 +227,16 @@ function listed(numbers: readonly number[]): string {
   return numbers.length > 8 ? `${shown} and ${numbers.length - 8} more` : shown
 }
 
-function shardColumns({ wantedReplicas }: TableOptions): readonly Column<Line>[] {
+function shardColumns(rows: readonly Line[], { wantedReplicas }: TableOptions): readonly Column<Line>[] {
+  // Names that only repeat the model and the number are shown whole or not at all.
+  const isRegular = rows.every(
+    ({ shard: { name, model: prefix, number, count: all } }) =>
+      name === formatShardName({ prefix, number, count: all }),
+  )
+  const least = isRegular ? {} : { least: 24 }
   return [
     { title: '', align: 'right', cell: ({ shard: { number, count: all } }) => `${number}/${all}` },
-    { title: '', least: 24, drop: 3, cell: ({ shard }) => printable(shard.name) },
+    { title: '', ...least, drop: 3, cell: ({ shard }) => printable(shard.name) },
     { title: '', align: 'right', drop: 2, cell: ({ shard }) => formatBytes(shard.length) },
     { title: '', align: 'right', cell: ({ shard }) => seedsCell(shard, wantedReplicas) },
     { title: '', drop: 1, cell: comingCell },
@@ -254,5 +261,5 @@ function comingCell({ shard: { copies, length }, hosts }: Line): Cell {
   const share = length === 0 ? 1 : first.verifiedBytes / length
   const to = printable(hosts.get(first.hostId)?.name ?? '')
   const others = coming.length > 1 ? ` +${coming.length - 1}` : ''
-  return `${bar(share, BAR_COLUMNS)} ${Math.floor(share * 100)} % ${to}${others}`
+  return `${gauge(share, BAR_COLUMNS)} ${to}${others}`
 }

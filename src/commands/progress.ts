@@ -101,12 +101,12 @@ function shortName(name: string, columns: number): string {
 }
 
 /** A bar, where there is room for one, and the share in percent. */
-function gauge(share: number, columns: number): string {
+export function gauge(share: number, columns: number): string {
   const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
   return columns === 0 ? percent : `${bar(share, columns)} ${percent}`
 }
 
-export const bar = (share: number, columns: number): string => {
+const bar = (share: number, columns: number): string => {
   const full = Math.floor(share * columns)
   return `[${'#'.repeat(full)}${'.'.repeat(columns - full)}]`
 }

@@ -160,7 +160,7 @@ host-2    10.0.0.2:6881  1 min          1.20 MB/s  0 B/s       1  +1 coming
 ✗ host-3  10.0.0.3:6881  lost 20 s ago                         4
 
 model X: 2 of 4 shards, missing: 2, 3 (llama 7B, 1.48 GB)
-  1/4  X-00001-of-00004.gguf  492 MB  1 seed   [##........] 25 % host-2
+  1/4  X-00001-of-00004.gguf  492 MB  1 seed   [##........]  25 % host-2
   2/4  X-00002-of-00004.gguf  492 MB  0 seeds
   4/4  X-00004-of-00004.gguf  492 MB  2 seeds`,
   )

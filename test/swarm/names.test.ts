@@ -81,7 +81,34 @@ test('a model and its shards by name', async (t) => {
     const { time: _, ...model } = got.events.find((event) => event.event === 'model') ?? { time: '' }
     const paths = names.map((name) => join(got.out, name))
     assert.deepEqual(model, { event: 'model', name: 'tiny', path: paths[0], shards: paths })
+    let [inFlight, most] = [0, 0]
+    for (const { event } of got.events) {
+      if (event === 'metadata') most = Math.max(most, ++inFlight)
+      if (event === 'done') inFlight--
+    }
+    assert.ok(most <= 4, `${most} at once`)
   })
+
+  await t.test(
+    'a shard that cannot be fetched: the others land, it is named, no path is printed',
+    async (t) => {
+      const out = join(fleet.folder, 'partly')
+      await mkdir(out)
+      await writeModel(join(out, names[3]!), { bytes: 5_000, seed: 77 })
+      const got = await getNamed(t, fleet, ['tiny'], { json: false, out: 'partly' })
+      assert.equal(got.code, 4, got.stderr)
+      assert.equal(got.stdout, '')
+      assert.match(
+        got.stderr,
+        /✗ tiny: 5 of 6 shards are there, missing: tiny-00004-of-00006\.gguf; the same command/,
+      )
+      assert.deepEqual(await visibleFiles(out), names)
+
+      await rm(join(out, names[3]!))
+      const again = await getNamed(t, fleet, ['tiny'], { out: 'partly' })
+      await assertGot(again, originals)
+    },
+  )
 
   await t.test('a shard', async (t) => {
     const got = await getNamed(t, fleet, [names[4]!], { json: false, out: 'shard' })
