@@ -48,6 +48,7 @@ export function speakCatalogue(wire: Wire, { open, onSilent }: Omit<Gathering, '
   }, SPEAK_DEADLINE_MS)
   class Extension {
     onExtendedHandshake(): void {
+      if (wire.destroyed) return
       clearTimeout(deadline)
       listener ??= open({
         side: wire.type === 'tcpOutgoing' ? 'initiator' : 'acceptor',
@@ -69,6 +70,12 @@ export function speakCatalogue(wire: Wire, { open, onSilent }: Omit<Gathering, '
   // The library reads the name from the prototype.
   Object.defineProperty(Extension.prototype, 'name', { value: CATALOGUE_EXTENSION })
   wire.use(Extension)
+  // One that came in one segment with the handshake was read before the engine told of the wire.
+  setImmediate(() => {
+    const extension = (wire as unknown as Record<string, Extension | undefined>)[CATALOGUE_EXTENSION]
+    if (listener === undefined && wire.peerExtendedMapping[CATALOGUE_EXTENSION])
+      extension?.onExtendedHandshake()
+  })
   wire.once('close', () => {
     clearTimeout(deadline)
     listener?.onClosed()
