@@ -88,11 +88,11 @@ const src = present(tracked.filter((path) => path.startsWith('src/') && isSource
 const code = present(tracked.filter(isSource))
 
 /** The code with the contents of comments, and optionally strings, blanked; line breaks stay. */
-function stripped({ text }: Source): string {
+function stripped({ text }: Source, { strings = false } = {}): string {
   const blank = (found: string): string => found.replace(/[^\n]/g, ' ')
   // Strings and regular expressions are matched too, so that a `//` inside them is not taken for a comment.
   const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g
-  return text.replace(token, (found) => (found.startsWith('/') ? blank(found) : found))
+  return text.replace(token, (found) => (strings || found.startsWith('/') ? blank(found) : found))
 }
 
 function importsOf(source: Source): Import[] {
@@ -209,7 +209,9 @@ test('only cli.ts touches the process and the console', () => {
   const problems = src
     .filter(({ path }) => path !== 'src/cli.ts')
     .flatMap((source) =>
-      found.test(stripped(source)) ? [`${source.path}: ${found.exec(stripped(source))?.[0]}`] : [],
+      found.test(stripped(source, { strings: true }))
+        ? [`${source.path}: ${found.exec(stripped(source, { strings: true }))?.[0]}`]
+        : [],
     )
   assertNone(problems)
 })

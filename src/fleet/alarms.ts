@@ -61,7 +61,9 @@ export class AlarmBoard {
     }
     const said = first.shards.get(infoHash)?.sha256 ?? 'another'
     const who = hosts.length === 1 ? first.info.name : `${first.info.name} and ${hosts.length - 1} more`
-    const message = `${name} (${infoHash}): ${who} of ${offers} hosts: SHA-256 ${said}, the others: ${sha256}; fetch it to see who is wrong`
+    const message =
+      `${name} (${infoHash}): ${who} of ${offers} hosts: SHA-256 ${said}, the others: ${sha256}; ` +
+      'fetch it to see who is wrong'
     // One against one: nobody can say which.
     const about = hosts.length === 1 && offers > 2 ? { hostId: first.info.hostId } : {}
     this.#disputed.set(infoHash, {
