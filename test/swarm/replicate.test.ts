@@ -4,11 +4,12 @@ import { copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { heldBytes } from '../../src/fleet/partial.ts'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { type Fleet, type FleetHost, startCoordinator, startFleet, untilPictured } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import type { CliEvent, EventNamed } from '../helpers/process.ts'
-import { ended, PATIENCE_MS, startQuietCli, theError, visibleFiles } from '../helpers/swarm.ts'
+import { ended, PATIENCE_MS, startQuietCli, theError, untilSaid, visibleFiles } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 
 const MIB = 1024 * 1024
@@ -175,6 +176,33 @@ test('kill -9 while fetching: the next start goes on where it was', async (t) =>
   await untilPictured(coordinator, ({ shards }) => shards[0]?.wholeSeeds === 2)
   await assertCopies(again, fleet.originals)
   assert.deepEqual(eventsOf(again, 'hashing'), [])
+})
+
+test('hosts that fetch the same shard give each other what they have', async (t) => {
+  const fleet = await startFleet(t, { hosts: 1, bytes: 24 * MIB, args: ['--upload-limit', '1M'] })
+  const coordinator = await startCoordinator(t, fleet)
+  await Promise.all(['left', 'right'].map((name) => fleet.startHost(name, ['--replicate'])))
+  const givers = ({ hosts }: FleetStatus) =>
+    hosts.filter((host) => host.fetching === 1 && host.seeding === 0 && host.uploadBytesPerSecond > 0)
+  await untilPictured(coordinator, (status) => givers(status).length > 0, {
+    what: 'a fetching host that uploads',
+  })
+})
+
+test('the only host that has it dies in the middle and comes back', async (t) => {
+  const fleet = await startFleet(t, { hosts: 1, bytes: 16 * MIB, args: ['--upload-limit', '2M'] })
+  const host = await fleet.startHost('patient', ['--replicate'])
+  const { infoHash } = await host.cli.waitForEvent('replicating', { timeoutMs: PATIENCE_MS })
+  const isHalf = async (): Promise<boolean> => (await heldBytes(host.folder, infoHash)) > 6 * MIB
+  await until(isHalf, { timeoutMs: PATIENCE_MS, what: 'half of it' })
+  const [source] = fleet.hosts
+  source!.cli.kill('SIGKILL')
+  await untilSaid(host.cli, new RegExp(`Host ${source!.name} .* is lost`))
+  await fleet.startHost(source!.name)
+  const { file } = await host.cli.waitForEvent('replicated', { timeoutMs: PATIENCE_MS })
+  assert.equal(file, basename(fleet.originals[0]!))
+  await assertCopies(host, fleet.originals)
+  assert.equal(eventsOf(host, 'replicating').length, 1, 'it was waited for')
 })
 
 test('what a person removes stays removed until the host is started again', async (t) => {
