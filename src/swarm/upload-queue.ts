@@ -4,6 +4,7 @@
  * (500 requests, BEP 10's `reqq`), and a thousand such peers all of this machine's memory.
  */
 import type Wire from 'bittorrent-protocol'
+import { unsentBytes } from './unsent.ts'
 
 /** What we tell peers (`reqq`, BEP 10): requests they may have outstanding. libtorrent's own default. */
 export const REQUEST_QUEUE_LENGTH = 500
@@ -101,7 +102,7 @@ class Unsent {
   #total = 0
 
   hasRoom(wire: Wire): boolean {
-    let bytes = wire._readableState.buffered
+    let bytes = unsentBytes(wire)
     for (const { length } of wire.peerRequests) bytes += length
     this.#total += bytes - (this.#byWire.get(wire) ?? 0)
     this.#byWire.set(wire, bytes)
