@@ -10,14 +10,15 @@ import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { type Gathering, speakCatalogue } from './catalogue-wire.ts'
 import { dialUpTo } from './dial-limit.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
-import { adoptIncoming, patchEngine } from './engine-patches.ts'
-import { InPlaceStore, type ServedFile } from './in-place-store.ts'
+import { acceptConnections, patchEngine } from './engine-patches.ts'
+import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './in-place-store.ts'
 import { Lane } from './lane/lane.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
+import { serveFrames } from './upload-queue.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
 
@@ -117,7 +118,7 @@ export class SwarmClient implements AsyncDisposable {
       reject(listenError(error, { protocol: 'TCP', option: '--port', ...options })),
     )
     await promise
-    self.#acceptConnections()
+    acceptConnections(self.#client, options.maxConns)
     self.#client.on('error', (error) => {
       options.onFailed(
         new FailedError('engine-failed', `the BitTorrent engine failed: ${messageOf(error)}`, {
@@ -156,6 +157,11 @@ export class SwarmClient implements AsyncDisposable {
       storeOpts: { file },
       storeCacheSlots: 0,
       uploads: UPLOAD_SLOTS,
+    })
+    torrent.once('ready', () => {
+      // The store has its own hashes; as strings, and with the metadata three times, they take 300 KB a torrent.
+      torrent._hashes = []
+      torrent.infoBuffer = torrent.info = undefined
     })
     return this.#manage(torrent, infoHash, { onFailed, onMetadata: () => undefined })
   }
@@ -221,18 +227,6 @@ export class SwarmClient implements AsyncDisposable {
     return this.stop()
   }
 
-  #acceptConnections(): void {
-    const { _connPool: pool } = this.#client
-    const { tcpServer } = pool
-    if (tcpServer === null) return
-    tcpServer.maxConnections = this.#options.maxConns
-    tcpServer.removeAllListeners('connection')
-    adoptIncoming(tcpServer, (socket) => {
-      if (pool.tcpServer === null) socket.destroy()
-      else pool._onTCPConnectionBound(socket)
-    })
-  }
-
   #manage(
     torrent: Torrent,
     infoHash: InfoHash,
@@ -250,6 +244,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
+      serveFrames(wire, () => inPlaceStoreOf(torrent))
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,

@@ -3,6 +3,7 @@
  * place: connections are read into one buffer, and joined to their wires without the five streams between them.
  */
 import net, { type Server, Socket } from 'node:net'
+import type WebTorrent from 'webtorrent'
 import type { EnginePeer, EngineTorrent } from 'webtorrent'
 import Peer from 'webtorrent/lib/peer.js'
 import Torrent from 'webtorrent/lib/torrent.js'
@@ -107,8 +108,15 @@ interface ServerSocket extends Socket {
  * Incoming connections are read into the same buffer: only a socket that is made so can do that, so each is made
  * anew on the same descriptor before a byte of it is read. A Node that cannot do that reads as it always did.
  */
-export function adoptIncoming(server: Server, onConnection: (socket: Socket) => void): void {
-  Object.assign(server, { pauseOnConnect: true })
+export function acceptConnections({ _connPool: pool }: WebTorrent, maxConns: number): void {
+  const { tcpServer: server } = pool
+  if (server === null) return
+  Object.assign(server, { maxConnections: maxConns, pauseOnConnect: true })
+  server.removeAllListeners('connection')
+  const onConnection = (socket: Socket): void => {
+    if (pool.tcpServer === null) socket.destroy()
+    else pool._onTCPConnectionBound(socket)
+  }
   server.on('connection', (paused: ServerSocket) => {
     const { _handle: handle } = paused
     if (typeof handle?.useUserBuffer !== 'function' || paused._server !== server) {

@@ -11,3 +11,8 @@ export function keepUnsent(wire: Wire, bytes: () => number): void {
 export function unsentBytes(wire: Wire): number {
   return counters.get(wire)?.() ?? wire._readableState.buffered
 }
+
+/** Does this wire send from the memory it is given, and not from a copy of the stream's? */
+export function sendsInPlace(wire: Wire): boolean {
+  return counters.has(wire)
+}

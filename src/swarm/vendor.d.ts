@@ -201,7 +201,9 @@ declare module 'webtorrent' {
     infoHashHash?: string
     _update(): void
     _updateInterest(): void
-    readonly _hashes: readonly string[]
+    _hashes: readonly string[]
+    info?: object | undefined
+    infoBuffer?: Uint8Array | undefined
     _markVerified(index: number): void
     _checkDone(): void
     _destroy(error: Error): void
@@ -271,11 +273,15 @@ declare module 'webtorrent' {
 }
 
 declare module 'webtorrent/lib/peer.js' {
-  const Peer: { readonly prototype: import('webtorrent').EnginePeer }
+  import type { EnginePeer } from 'webtorrent'
+
+  const Peer: { readonly prototype: EnginePeer }
   export default Peer
 }
 
 declare module 'webtorrent/lib/torrent.js' {
-  const Torrent: { readonly prototype: import('webtorrent').EngineTorrent }
+  import type { EngineTorrent } from 'webtorrent'
+
+  const Torrent: { readonly prototype: EngineTorrent }
   export default Torrent
 }

@@ -3,6 +3,7 @@
  * at once, and what one turn of the event loop has to say leaves in one write.
  */
 import type { EnginePeer } from 'webtorrent'
+import { speedMeter } from './meter.ts'
 import { keepUnsent } from './unsent.ts'
 import { receiveBytes } from './wire-reader.ts'
 
@@ -30,9 +31,9 @@ export class WireLink {
     conn.setNoDelay(true) // requests that wait for an acknowledgement come too late
     const push = wire.push.bind(wire)
     wire.push = (bytes) => (bytes === null ? push(null) : this.#push(bytes))
+    wire.uploadSpeed = speedMeter()
     wire.resume() // or its end would never be seen
     keepUnsent(wire, () => conn.writableLength + this.#queuedBytes)
-    conn.on('drain', () => wire._read(() => undefined))
     wire.once('close', () => this.#tell())
   }
 
@@ -53,6 +54,11 @@ export class WireLink {
     return true
   }
 
+  /** The stream's own word for it ('drain') comes only after a write that it called one too many. */
+  readonly #onSent = (): void => {
+    if (!this.#socket.destroyed) this.#wire._read(() => undefined)
+  }
+
   #flush(): void {
     this.#isScheduled = false
     const queue = this.#queue
@@ -63,15 +69,15 @@ export class WireLink {
     if (socket.destroyed || !socket.writable) return
     this.#telling ??= setTimeout(() => this.#tell(), TELL_MS).unref()
     if (queue.length === 1) {
-      socket.write(queue[0]!)
+      socket.write(queue[0]!, this.#onSent)
       return
     }
     socket.cork()
     for (let from = 0; from < queue.length; ) {
       let to = from
       while (to < queue.length && queue[to]!.length <= SMALL_BYTES) to++
-      if (to - from > 1) socket.write(Buffer.concat(queue.slice(from, to)))
-      else socket.write(queue[from]!)
+      if (to - from > 1) socket.write(Buffer.concat(queue.slice(from, to)), this.#onSent)
+      else socket.write(queue[from]!, this.#onSent)
       from = Math.max(to, from + 1)
     }
     socket.uncork()
