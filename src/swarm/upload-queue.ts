@@ -205,6 +205,7 @@ class Upload {
     const bytes = end - start - count * HEAD_BYTES
     wire.uploaded += bytes
     wire.uploadSpeed(bytes)
+    wire.emit('upload', bytes)
     if (this.queue.length > 0) this.#readAhead(source, window)
   }
 

@@ -3,7 +3,7 @@
  * at once, and what one turn of the event loop has to say leaves in one write.
  */
 import type { EnginePeer } from 'webtorrent'
-import { speedMeter } from './meter.ts'
+import { speedometer } from './rate-meter.ts'
 import { keepUnsent } from './unsent.ts'
 import { receiveBytes } from './wire-reader.ts'
 
@@ -31,7 +31,8 @@ export class WireLink {
     conn.setNoDelay(true) // requests that wait for an acknowledgement come too late
     const push = wire.push.bind(wire)
     wire.push = (bytes) => (bytes === null ? push(null) : this.#push(bytes))
-    wire.uploadSpeed = speedMeter()
+    wire.downloadSpeed = speedometer()
+    wire.uploadSpeed = speedometer()
     wire.resume() // or its end would never be seen
     keepUnsent(wire, () => conn.writableLength + this.#queuedBytes)
     wire.once('close', () => this.#tell())

@@ -5,7 +5,6 @@ import type Wire from 'bittorrent-protocol'
 import { Blame } from '../../src/swarm/blame.ts'
 import { PieceBuffers } from '../../src/swarm/lane/piece-buffers.ts'
 import { PieceOrder } from '../../src/swarm/lane/piece-order.ts'
-import { speedMeter } from '../../src/swarm/meter.ts'
 import { until } from '../helpers/until.ts'
 import {
   handshake,
@@ -85,24 +84,6 @@ test('of several senders of a wrong piece, the one whose block differs is guilty
   assert.deepEqual(guilty, ['liar'])
   blame.failed(piece('xx', [honest]))
   assert.deepEqual(guilty, ['liar', 'honest'], 'who sent all of it is guilty at once')
-})
-
-test('a meter forgets after five seconds, and survives a clock that is set back', () => {
-  let now = 1_000_000
-  const meter = speedMeter(() => now)
-  for (let tick = 0; tick < 100; tick++) {
-    now += 100
-    meter(1_000)
-  }
-  assert.ok(Math.abs(meter() - 10_000) < 500, `${meter()}`)
-  now += 2_500
-  assert.ok(Math.abs(meter() - 5_000) < 500, `${meter()}`)
-  now += 60_000
-  assert.equal(meter(), 0)
-  now -= 600_000
-  assert.equal(meter(), 0)
-  meter(50_000)
-  assert.ok(meter() > 0)
 })
 
 interface Scripted {

@@ -1,6 +1,5 @@
 /** One peer as a download sees it: what it was asked for, how fast it answers, and how much to ask at once. */
 import type Wire from 'bittorrent-protocol'
-import { type SpeedMeter, speedMeter } from '../meter.ts'
 import type { BlockTarget } from '../wire-reader.ts'
 import { type ActivePiece, BLOCK_BYTES } from './active-piece.ts'
 import type { PieceOrder } from './piece-order.ts'
@@ -41,13 +40,11 @@ export class LanePeer {
   /** The pieces it is counted for, unless it has all of them. */
   #counted: Uint8Array | null = null
   #avoided = new Map<number, number>()
-  readonly #meter: SpeedMeter = speedMeter()
   /** When something was last heard from it, or it was first asked. */
   heardAt = Date.now()
 
   constructor(wire: Wire) {
     this.wire = wire
-    wire.downloadSpeed = this.#meter
   }
 
   has(index: number): boolean {
@@ -81,7 +78,8 @@ export class LanePeer {
     this.isSilent = false
     this.#receivedSinceLook += bytes
     this.wire.downloaded += bytes
-    this.#meter(bytes)
+    this.wire.downloadSpeed(bytes)
+    this.wire.emit('download', bytes)
     if (this.#window < this.#mostAsked(now)) this.#window++
   }
 
