@@ -79,13 +79,10 @@ export function installReaders(prototype: Wire, onProblem: Refuse): void {
 export function receiveBytes(wire: Wire, bytes: Buffer, length: number): void {
   if (wire._finished || wire.destroyed) return
   const reader = readers.get(wire)
-  if (!reader?.isActive) {
-    wire._write(new Uint8Array(bytes.subarray(0, length)), () => undefined)
-    return
-  }
+  const part = length === bytes.length ? bytes : bytes.subarray(0, length)
   try {
-    if (wire._encryptor?._isEncrypted)
-      reader.feed(asBuffer(wire._encryptor.decrypt(bytes.subarray(0, length))))
+    if (!reader?.isActive) wire._write(new Uint8Array(part), () => undefined)
+    else if (wire._encryptor?._isEncrypted) reader.feed(asBuffer(wire._encryptor.decrypt(part)))
     else reader.feed(bytes, length)
   } catch {
     refuse(wire, 'crashesCaught')
