@@ -1,59 +1,84 @@
 /**
- * Who is to blame for a piece that fails its hash. The engine throws such a piece away and asks the same
- * peer for it again, for ever; here a peer that sent all of it is guilty at once, and one that sent a part
- * of it loses trust, which good pieces give back.
+ * Who is to blame for a piece that fails its hash. A peer that sent all of it is guilty at once. Of several, it is
+ * not known who lied: the piece is fetched again from one of them alone, and when it is right then, the blocks
+ * that differ name the liar.
  */
+import { hash } from 'node:crypto'
 import type Wire from 'bittorrent-protocol'
-import type { Torrent } from 'webtorrent'
 
-/** Lost for a part in a piece that failed, gained for one in a piece that was right; libtorrent's weights. */
-const FAILED_PART = -2
-const GOOD_PART = 1
-/** No peer saves up for more than four failures. */
-const MAX_TRUST = 8
-/** Four shared failures more than good pieces can excuse: the other peers of those pieces differed. */
-const MIN_TRUST = -7
+/** Wrong pieces whose blocks are remembered; liars beyond are found by the next of their pieces. */
+const MAX_REMEMBERED = 64
 /** Requests refused one after the other (BEP 6). A choking peer refuses all that it has, some 500 at most. */
 const MAX_REFUSALS = 1_000
 
-/** Watches the pieces of one torrent; `onGuilty` is called with a peer that must go. */
+/** A piece as it came: its bytes, and who sent each of its blocks. */
+export interface JudgedPiece {
+  readonly index: number
+  readonly bytes: Uint8Array
+  readonly blockBytes: number
+  readonly senders: readonly (Wire | undefined)[]
+}
+
+interface Evidence {
+  readonly digest: string
+  readonly sender: Wire
+}
+
+/** Judges the peers of one torrent; `onGuilty` is called with one that must go. */
 export class Blame {
   readonly #onGuilty: (wire: Wire) => void
-  /** Who sent blocks of a piece that is not complete yet. */
-  readonly #senders = new Map<number, Set<Wire>>()
-  readonly #trust = new WeakMap<Wire, number>()
+  readonly #evidence = new Map<number, readonly (Evidence | null)[]>()
+  readonly #refusals = new WeakMap<Wire, number>()
 
-  constructor(torrent: Torrent, onGuilty: (wire: Wire) => void) {
+  constructor(onGuilty: (wire: Wire) => void) {
     this.#onGuilty = onGuilty
-    torrent.on('verified', (index: number) => this.#judge(index, GOOD_PART))
-    torrent.on('warning', (warning: Error) => {
-      const [, index] = /^Piece (\d+) failed verification$/.exec(warning.message) ?? []
-      if (index !== undefined) this.#judge(Number(index), FAILED_PART)
-    })
-    torrent.on('wire', (wire: Wire) => this.#watch(wire, torrent))
   }
 
-  #watch(wire: Wire, torrent: Torrent): void {
-    let refusals = 0
-    wire.on('piece', (index: number) => {
-      refusals = 0
-      if (torrent.bitfield?.get(index) !== false || index < 0 || index >= torrent.pieces.length) return
-      const senders = this.#senders.get(index) ?? new Set()
-      this.#senders.set(index, senders.add(wire))
-    })
-    wire.on('reject', () => {
-      if (++refusals > MAX_REFUSALS) this.#onGuilty(wire)
-    })
+  /** The peer refused a request. */
+  refused(wire: Wire): void {
+    const refusals = (this.#refusals.get(wire) ?? 0) + 1
+    this.#refusals.set(wire, refusals)
+    if (refusals > MAX_REFUSALS) this.#onGuilty(wire)
   }
 
-  #judge(index: number, part: number): void {
-    const senders = this.#senders.get(index) ?? []
-    this.#senders.delete(index)
-    for (const wire of senders) {
-      const trust = Math.min(MAX_TRUST, (this.#trust.get(wire) ?? 0) + part)
-      this.#trust.set(wire, trust)
-      const isAlone = [...senders].length === 1
-      if (part === FAILED_PART && (isAlone || trust <= MIN_TRUST)) this.#onGuilty(wire)
+  /** The peer sent a block that it was asked for. */
+  answered(wire: Wire): void {
+    if (this.#refusals.has(wire)) this.#refusals.delete(wire)
+  }
+
+  /** The piece is wrong. */
+  failed(piece: JudgedPiece): void {
+    const senders = new Set(piece.senders)
+    const [only] = senders
+    if (senders.size === 1 && only !== undefined) {
+      this.#onGuilty(only)
+      return
     }
+    const evidence = piece.senders.map((sender, block) =>
+      sender === undefined ? null : { sender, digest: digestOf(piece, block) },
+    )
+    this.#evidence.set(piece.index, evidence)
+    const [oldest] = this.#evidence.keys()
+    if (this.#evidence.size > MAX_REMEMBERED && oldest !== undefined) this.#evidence.delete(oldest)
   }
+
+  /** The piece is right; it may have been wrong before. */
+  passed(piece: JudgedPiece): void {
+    const evidence = this.#evidence.get(piece.index)
+    if (evidence === undefined) return
+    this.#evidence.delete(piece.index)
+    const guilty = evidence.flatMap((block, at) =>
+      block !== null && block.digest !== digestOf(piece, at) ? [block.sender] : [],
+    )
+    for (const wire of new Set(guilty)) this.#onGuilty(wire)
+  }
+
+  /** Is there a wrong piece of this number to compare with? */
+  suspects(index: number): boolean {
+    return this.#evidence.has(index)
+  }
+}
+
+function digestOf({ bytes, blockBytes }: JudgedPiece, block: number): string {
+  return hash('sha1', bytes.subarray(block * blockBytes, (block + 1) * blockBytes), 'hex')
 }

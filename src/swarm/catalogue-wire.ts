@@ -5,7 +5,7 @@
 import type Wire from 'bittorrent-protocol'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
-import { unsentBytes } from './wire-guard.ts'
+import { unsentBytes } from './unsent.ts'
 
 /** As it stands in the extended handshake. */
 export const CATALOGUE_EXTENSION = 'gs_catalogue'

@@ -3,14 +3,15 @@
  * pieces, and never lets a byte out that is not what was hashed. A piece is checked against its SHA-1
  * the first time it is read; every later read from disk checks the file's identity.
  */
+import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import type { ChunkStore, ChunkStoreCallback } from 'webtorrent'
+import type { ChunkStore, ChunkStoreCallback, Torrent } from 'webtorrent'
 import { messageOf } from '../errors.ts'
 import { answerGet, type BlockRange } from './chunk-store.ts'
+import { BLOCK_BYTES, FrameLayout, HEAD_BYTES, WINDOW_BYTES } from './frames.ts'
+import type { FrameSource } from './upload-queue.ts'
 import type { WindowCache } from './window-cache.ts'
 
-/** 1 MiB a read: 64 blocks, few enough system calls, small enough that many readers fit the budget. */
-const WINDOW_BYTES = 1024 * 1024
 /** A descriptor unused for this long is closed, so that a deleted shard frees its disk space. */
 const IDLE_CLOSE_MS = 20_000
 /** SHA-1 digest length in a torrent's `pieces` (BEP 3). */
@@ -37,13 +38,16 @@ interface StoreOptions {
 }
 
 /** Read-only chunk store over one shard. */
-export class InPlaceStore implements ChunkStore {
+export class InPlaceStore implements ChunkStore, FrameSource {
   readonly chunkLength: number
   readonly #file: ServedFile
   readonly #verified: Uint8Array
-  readonly #reads = new Map<string, Promise<Uint8Array>>()
+  readonly layout: FrameLayout
+  readonly #reads = new Map<string, Promise<Buffer>>()
   #handle: Promise<FileHandle> | undefined
   #idle: NodeJS.Timeout | undefined
+  #checking: Promise<void> | undefined
+  #nextCheck: Promise<void> | undefined
   #lost = false
   #closed = false
 
@@ -51,6 +55,7 @@ export class InPlaceStore implements ChunkStore {
     this.chunkLength = chunkLength
     this.#file = file
     this.#verified = new Uint8Array(file.pieces.length / DIGEST_BYTES)
+    this.layout = new FrameLayout(file.length, file.pieceLength)
   }
 
   get(index: number, options: BlockRange | ChunkStoreCallback, callback?: ChunkStoreCallback): void {
@@ -72,85 +77,148 @@ export class InPlaceStore implements ChunkStore {
     this.close(callback)
   }
 
-  async #block(index: number, offset: number, wanted?: number): Promise<Uint8Array> {
-    const pieceBytes = this.#pieceBytes(index)
-    const length = wanted ?? pieceBytes - offset
-    if (offset < 0 || length <= 0 || offset + length > pieceBytes)
-      throw new RangeError(`no such block in piece ${index}`)
-    const first = Math.floor(offset / WINDOW_BYTES)
-    const last = Math.floor((offset + length - 1) / WINDOW_BYTES)
-    const windows: Uint8Array[] = []
-    for (let window = first; window <= last; window++) windows.push(await this.#window(index, window))
-    const start = offset - first * WINDOW_BYTES
-    // A copy: a block that waits for a slow peer must not keep its window of 1 MiB alive.
-    const bytes = windows.length === 1 ? windows[0]! : Buffer.concat(windows)
-    return new Uint8Array(bytes.subarray(start, start + length))
+  get mayReadAhead(): boolean {
+    return this.#file.cache.isIdle
   }
 
-  #pieceBytes(index: number): number {
-    const { length, pieceLength } = this.#file
-    const count = this.#verified.length
-    if (!Number.isInteger(index) || index < 0 || index >= count) throw new RangeError(`no piece ${index}`)
-    return index === count - 1 ? length - index * pieceLength : pieceLength
+  pin(frames: Buffer): void {
+    this.#file.cache.pin(frames)
   }
 
-  /** One window of one piece, from the cache or from disk; readers of the same window share the read. */
-  async #window(index: number, window: number): Promise<Uint8Array> {
+  unpin(frames: Buffer): void {
+    this.#file.cache.unpin(frames)
+  }
+
+  frames(window: number): Buffer | undefined {
+    return this.#lost || this.#closed ? undefined : this.#file.cache.get(this.#key(window))
+  }
+
+  async load(window: number): Promise<Buffer> {
     if (this.#lost || this.#closed) throw new Error(`${this.#file.path} is no longer served`)
-    const key = `${this.#file.infoHash}:${index}:${window}`
+    const key = this.#key(window)
     const cached = this.#file.cache.get(key)
     if (cached !== undefined) return cached
     const running = this.#reads.get(key)
     if (running !== undefined) return running
-    const read = this.#file.cache.read(() => this.#read(index, window)).finally(() => this.#reads.delete(key))
+    const read = this.#file.cache.read(() => this.#read(window)).finally(() => this.#reads.delete(key))
     this.#reads.set(key, read)
-    const bytes = await read
-    if (!this.#lost && !this.#closed) this.#file.cache.set(key, bytes)
-    return bytes
+    const frames = await read
+    if (!this.#lost && !this.#closed) this.#file.cache.set(key, frames)
+    return frames
   }
 
-  async #read(index: number, window: number): Promise<Uint8Array> {
+  #key(window: number): string {
+    return `${this.#file.infoHash}:${window}`
+  }
+
+  /** Any range of a piece, put together from its blocks; a copy, as all that leaves here by itself. */
+  async #block(index: number, offset: number, wanted?: number): Promise<Uint8Array> {
+    const pieceBytes = this.layout.pieceBytes(index)
+    const length = wanted ?? pieceBytes - offset
+    if (offset < 0 || length <= 0 || offset + length > pieceBytes)
+      throw new RangeError(`no such block in piece ${index}`)
+    const block = new Uint8Array(length)
+    for (let filled = 0; filled < length; ) {
+      const at = offset + filled
+      const skipped = at % BLOCK_BYTES
+      const frames = await this.load(this.layout.windowOf(index, at))
+      const from = this.layout.placeOf(index, at - skipped) + HEAD_BYTES + skipped
+      const count = Math.min(BLOCK_BYTES - skipped, length - filled)
+      block.set(frames.subarray(from, from + count), filled)
+      filled += count
+    }
+    return block
+  }
+
+  async #read(window: number): Promise<Buffer> {
     if (this.#lost || this.#closed) throw new Error(`${this.#file.path} is no longer served`)
-    const pieceBytes = this.#pieceBytes(index)
-    const start = window * WINDOW_BYTES
-    const end = Math.min(start + WINDOW_BYTES, pieceBytes)
+    const { firstPiece, endPiece } = this.layout.range(window)
     try {
-      if (this.#verified[index] === 1) {
-        const bytes = await this.#readRange(index, start, end)
-        // After the read: a write that came before it has changed the times by now.
-        await this.#file.check(await this.#open())
-        return bytes
-      }
-      const piece = await this.#readRange(index, 0, pieceBytes)
-      await this.#verify(index, piece)
-      // A copy, so that a cached window does not keep a piece of up to 16 MiB alive.
-      return pieceBytes <= WINDOW_BYTES ? piece : piece.slice(start, end)
+      return this.#verified.subarray(firstPiece, endPiece).includes(0)
+        ? await this.#readFirst(window)
+        : await this.#readAgain(window)
     } catch (error) {
       this.#lose(messageOf(error))
       throw error
     }
   }
 
-  async #readRange(index: number, start: number, end: number): Promise<Uint8Array> {
+  /** Reads whole pieces and checks them, with the memory of one window however long a piece is. */
+  async #readFirst(window: number): Promise<Buffer> {
+    const { firstPiece, endPiece, start, end } = this.layout.range(window)
+    const { bytes, blocks } = this.#frames(window)
+    for (let piece = firstPiece; piece < endPiece; piece++) {
+      const digest = createHash('sha1')
+      const from = piece * this.#file.pieceLength
+      const to = from + this.layout.pieceBytes(piece)
+      for (let at = from; at < to; at += WINDOW_BYTES) {
+        const part = await this.#readRange(at, Math.min(to, at + WINDOW_BYTES))
+        digest.update(part)
+        if (at >= start && at < end) fill(blocks, at - start, part)
+        this.#file.cache.give(part)
+      }
+      await this.#judge(piece, digest.digest())
+    }
+    return bytes
+  }
+
+  /** Reads what was checked before. */
+  async #readAgain(window: number): Promise<Buffer> {
+    const { start, end } = this.layout.range(window)
     const handle = await this.#open()
-    const buffer = new Uint8Array(end - start)
-    const position = index * this.#file.pieceLength + start
+    const { bytes, blocks } = this.#frames(window)
+    const { bytesRead } = await handle.readv(blocks, start)
+    if (bytesRead < end - start) fill(blocks, 0, await this.#readRange(start, end))
+    // After the read: a write that came before it has changed the times by now.
+    await this.#check()
+    return bytes
+  }
+
+  /** One check for all reads that ended before it began. */
+  #check(): Promise<void> {
+    const running = this.#checking
+    if (running === undefined) return this.#beginCheck()
+    this.#nextCheck ??= running
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextCheck = undefined
+        return this.#beginCheck()
+      })
+    return this.#nextCheck
+  }
+
+  #beginCheck(): Promise<void> {
+    const check = this.#open()
+      .then((handle) => this.#file.check(handle))
+      .finally(() => {
+        if (this.#checking === check) this.#checking = undefined
+      })
+    this.#checking = check
+    return check
+  }
+
+  #frames(window: number): ReturnType<FrameLayout['frames']> {
+    return this.layout.frames(window, (length) => this.#file.cache.take(length))
+  }
+
+  async #readRange(start: number, end: number): Promise<Buffer> {
+    const handle = await this.#open()
+    const buffer = this.#file.cache.take(end - start)
     for (let filled = 0; filled < buffer.length; ) {
-      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled)
+      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, start + filled)
       if (bytesRead === 0) throw new Error('it is shorter than when it was hashed')
       filled += bytesRead
     }
     return buffer
   }
 
-  async #verify(index: number, piece: Uint8Array): Promise<void> {
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece as Uint8Array<ArrayBuffer>)) // off this thread
-    const expected = this.#file.pieces.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
+  async #judge(piece: number, digest: Uint8Array): Promise<void> {
+    const expected = this.#file.pieces.subarray(piece * DIGEST_BYTES, (piece + 1) * DIGEST_BYTES)
     if (Buffer.compare(digest, expected) !== 0) {
       await this.#file.check(await this.#open()) // says what happened, where the file system knows
-      throw new Error(`piece ${index} is not what was hashed`)
+      throw new Error(`piece ${piece} is not what was hashed`)
     }
-    this.#verified[index] = 1
+    this.#verified[piece] = 1
   }
 
   #open(): Promise<FileHandle> {
@@ -174,5 +242,21 @@ export class InPlaceStore implements ChunkStore {
     this.#lost = true
     this.#file.cache.clear(`${this.#file.infoHash}:`)
     this.#file.onLost(reason)
+  }
+}
+
+/** The store of a torrent that is seeded in place; the engine wraps the one it is given. */
+export function inPlaceStoreOf({ store }: Torrent): InPlaceStore | undefined {
+  const inner = (store as { store?: unknown } | null)?.store
+  return inner instanceof InPlaceStore ? inner : undefined
+}
+
+/** Puts file bytes into the blocks of a window, from `offset` of their content on. */
+function fill(blocks: readonly Buffer[], offset: number, content: Buffer): void {
+  let at = 0
+  for (const block of blocks) {
+    const from = at - offset
+    at += block.length
+    if (from >= 0 && from < content.length) content.copy(block, 0, from, from + block.length)
   }
 }

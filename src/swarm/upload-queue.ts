@@ -2,8 +2,13 @@
  * Requests of a peer wait here until its socket has room. The engine answers each one at once and keeps the
  * answers in memory until they are sent: a peer that asks for much and reads little would hold 8 MB of blocks
  * (500 requests, BEP 10's `reqq`), and a thousand such peers all of this machine's memory.
+ *
+ * Blocks asked for in sequence leave together, as they lie in memory; only what nobody usually asks for goes
+ * the engine's way, one block at a time.
  */
 import type Wire from 'bittorrent-protocol'
+import { type FrameLayout, HEAD_BYTES } from './frames.ts'
+import { sendsInPlace, unsentBytes } from './unsent.ts'
 
 /** What we tell peers (`reqq`, BEP 10): requests they may have outstanding. libtorrent's own default. */
 export const REQUEST_QUEUE_LENGTH = 500
@@ -14,12 +19,16 @@ const MAX_QUEUED_REQUESTS: number = 4 * REQUEST_QUEUE_LENGTH
  * once, without which each waits for the one before it (45 instead of 100 MB/s to libtorrent).
  */
 const MAX_UNSENT_BYTES: number = 2 * 1024 * 1024
-/** The same of all peers together; beyond it … */
-const MAX_TOTAL_UNSENT_BYTES: number = 64 * 1024 * 1024
-/** … each has room for 16 blocks only. */
-const CROWDED_UNSENT_BYTES: number = 16 * 16 * 1024
+/** The same of all peers together, shared out evenly; … */
+const MAX_TOTAL_UNSENT_BYTES: number = 16 * 1024 * 1024
+/** … but each has room for 16 blocks, however many they are. */
+const MIN_UNSENT_BYTES: number = 16 * 16 * 1024
 /** Longer blocks are refused by every client (BEP 3 names 16 KiB, some ask for up to 128 KiB). */
 const MAX_BLOCK_BYTES: number = 128 * 1024
+/** What is less than half of its window is copied: it must not keep all of that in memory until it is sent. */
+const COPIED_SHARE = 2
+/** Windows read ahead of the one that is sent, out of what the peer has asked for already. */
+const READ_AHEAD = 2
 
 interface Request {
   readonly piece: number
@@ -27,32 +36,49 @@ interface Request {
   readonly length: number
 }
 
+/** Blocks in the form in which they are sent. */
+export interface FrameSource {
+  readonly layout: FrameLayout
+  /** A window that is in memory. */
+  frames(window: number): Buffer | undefined
+  /** True while there is time and memory for what is not needed yet. */
+  readonly mayReadAhead: boolean
+  /** Brings a window into memory. */
+  load(window: number): Promise<Buffer>
+  /** The window's memory stays what it is until it is unpinned. */
+  pin(frames: Buffer): void
+  unpin(frames: Buffer): void
+}
+
 /** Why a peer's request cannot be queued: it is nonsense, or one too many. */
 export type RequestProblem = 'malformed' | 'flooding'
+
+const sources = new WeakMap<Wire, () => FrameSource | undefined>()
+
+/** Tells where the blocks for this wire come from, as soon as that is known. */
+export function serveFrames(wire: Wire, source: () => FrameSource | undefined): void {
+  sources.set(wire, source)
+}
 
 /** Makes all wires queue; `refuse` is told of requests that no honest peer would send. */
 export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: RequestProblem) => void): void {
   const { _onRequest, _onCancel, _pull } = prototype
-  const queues = new WeakMap<Wire, Request[]>()
+  const uploads = new WeakMap<Wire, Upload>()
   const unsent = new Unsent()
 
-  function pump(wire: Wire): void {
-    const queue = queues.get(wire)
-    if (queue === undefined) return
-    if (wire.destroyed) queue.length = 0
-    while (queue.length > 0 && unsent.hasRoom(wire)) {
-      const { piece, offset, length } = queue.shift()!
-      _onRequest.call(wire, piece, offset, length)
-    }
-  }
-
-  function queueOf(wire: Wire): Request[] {
-    const known = queues.get(wire)
+  function uploadOf(wire: Wire): Upload {
+    const known = uploads.get(wire)
     if (known !== undefined) return known
-    const queue: Request[] = []
-    queues.set(wire, queue)
-    wire.once('close', () => unsent.forget(wire))
-    return queue
+    const answer = (request: Request): void =>
+      _onRequest.call(wire, request.piece, request.offset, request.length)
+    const upload = new Upload(wire, unsent, answer)
+    uploads.set(wire, upload)
+    wire.once('close', () => {
+      unsent.forget(wire)
+      // Later: the socket is closed at the end of this turn of the event loop.
+      setImmediate(() => upload.unpin())
+    })
+    return upload
   }
 
   prototype._onRequest = function (this: Wire, piece, offset, length) {
@@ -61,18 +87,17 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
       refuse(this, 'malformed')
       return
     }
-    const queue = queueOf(this)
-    if (queue.length >= MAX_QUEUED_REQUESTS) {
-      queue.length = 0
+    const upload = uploadOf(this)
+    if (upload.queue.length >= MAX_QUEUED_REQUESTS) {
+      upload.queue.length = 0
       refuse(this, 'flooding')
       return
     }
-    queue.push({ piece, offset, length })
-    pump(this)
+    upload.add({ piece, offset, length })
   }
 
   prototype._onCancel = function (this: Wire, piece, offset, length) {
-    const queue = queues.get(this)
+    const queue = uploads.get(this)?.queue
     const at = queue?.findIndex(
       (queued) => queued.piece === piece && queued.offset === offset && queued.length === length,
     )
@@ -83,33 +108,164 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
   // Every answer, refusal and cancellation takes its request off the list with this.
   prototype._pull = function (this: Wire, requests, piece, offset, length) {
     const pulled = _pull.call(this, requests, piece, offset, length)
-    if (requests === this.peerRequests && (queues.get(this)?.length ?? 0) > 0)
-      queueMicrotask(() => pump(this))
+    if (requests === this.peerRequests) uploads.get(this)?.schedule()
     return pulled
   }
 
   // The stream calls this when what was pushed is gone.
   prototype._read = function (this: Wire, done) {
     done(null)
-    pump(this)
+    uploads.get(this)?.pump()
+  }
+}
+
+/** What one peer has asked for. */
+class Upload {
+  readonly #wire: Wire
+  readonly #unsent: Unsent
+  /** The engine's way to answer. */
+  readonly #answer: (request: Request) => void
+  readonly queue: Request[] = []
+  #isScheduled = false
+  /** Windows that the socket still sends from. */
+  readonly #pinned: { readonly source: FrameSource; readonly frames: Buffer }[] = []
+  /** The window that the next answer waits for. */
+  #loading: number | null = null
+
+  constructor(wire: Wire, unsent: Unsent, answer: (request: Request) => void) {
+    this.#wire = wire
+    this.#unsent = unsent
+    this.#answer = answer
+  }
+
+  add(request: Request): void {
+    this.queue.push(request)
+    this.schedule()
+  }
+
+  /** Pumps when all that came together is in the queue. */
+  schedule(): void {
+    if (this.#isScheduled || this.queue.length === 0) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.pump()
+    })
+  }
+
+  /** Everything is sent, or nothing is any more. */
+  unpin(): void {
+    for (const { source, frames } of this.#pinned.splice(0)) source.unpin(frames)
+  }
+
+  pump(): void {
+    const wire = this.#wire
+    if (this.#pinned.length > 0 && unsentBytes(wire) === 0) this.unpin()
+    if (wire.destroyed || wire._finished) this.queue.length = 0
+    while (this.queue.length > 0 && this.#loading === null) {
+      const room = this.#unsent.room(wire)
+      if (room <= 0) return
+      const source = wire.amChoking ? undefined : sources.get(wire)?.()
+      const { piece, offset, length } = this.queue[0]!
+      if (source?.layout.isBlock(piece, offset, length)) this.#send(source, room)
+      else this.#answer(this.queue.shift()!)
+    }
+  }
+
+  /** Sends the blocks at the head of the queue that lie one after the other, or waits until they can be. */
+  #send(source: FrameSource, room: number, loaded?: Buffer): void {
+    const { layout } = source
+    const { piece, offset } = this.queue[0]!
+    const window = layout.windowOf(piece, offset)
+    const frames = loaded ?? source.frames(window)
+    if (frames === undefined) {
+      this.#load(source, window)
+      return
+    }
+    const start = layout.placeOf(piece, offset)
+    let end = start
+    let count = 0
+    for (; count < this.queue.length && end - start < room; count++) {
+      const next = this.queue[count]!
+      if (!layout.isBlock(next.piece, next.offset, next.length)) break
+      if (layout.windowOf(next.piece, next.offset) !== window) break
+      if (layout.placeOf(next.piece, next.offset) !== end) break
+      end += HEAD_BYTES + next.length
+    }
+    this.queue.splice(0, count)
+    const wire = this.#wire
+    const stretch = frames.subarray(start, end)
+    if (!sendsInPlace(wire) || stretch.length * COPIED_SHARE < frames.length) {
+      wire._push(Buffer.from(stretch))
+    } else {
+      source.pin(frames)
+      this.#pinned.push({ source, frames })
+      wire._push(stretch)
+    }
+    const bytes = end - start - count * HEAD_BYTES
+    wire.uploaded += bytes
+    wire.uploadSpeed(bytes)
+    wire.emit('upload', bytes)
+    if (this.queue.length > 0) this.#readAhead(source, window)
+  }
+
+  #load(source: FrameSource, window: number): void {
+    this.#loading = window
+    const loaded = (frames: Buffer): void => {
+      this.#loading = null
+      this.#sendLoaded(source, window, frames)
+      this.pump()
+    }
+    source.load(window).then(loaded, () => {
+      // The file is not what it was, or the torrent is gone: the engine refuses each block in its own words.
+      this.#loading = null
+      for (const request of this.queue.splice(0)) this.#answer(request)
+    })
+  }
+
+  /** What was waited for is sent at once: with many peers it may be pushed out of memory before their turn. */
+  #sendLoaded(source: FrameSource, window: number, frames: Buffer): void {
+    const [first] = this.queue
+    if (first === undefined || this.#wire.amChoking || this.#wire.destroyed || this.#wire._finished) return
+    const { piece, offset, length } = first
+    if (!source.layout.isBlock(piece, offset, length) || source.layout.windowOf(piece, offset) !== window)
+      return
+    this.#send(source, Math.max(MIN_UNSENT_BYTES, this.#unsent.room(this.#wire)), frames)
+  }
+
+  /** What the peer asked for after this window is brought in meanwhile, while nobody waits for the disk. */
+  #readAhead(source: FrameSource, window: number): void {
+    const { layout } = source
+    const ahead = new Set<number>()
+    const step = Math.max(1, Math.floor(this.queue.length / 64))
+    for (let at = 0; at < this.queue.length && ahead.size < READ_AHEAD; at += step) {
+      const { piece, offset, length } = this.queue[at]!
+      if (!layout.isBlock(piece, offset, length)) continue
+      const next = layout.windowOf(piece, offset)
+      if (next !== window && source.frames(next) === undefined) ahead.add(next)
+    }
+    for (const next of ahead) {
+      if (source.mayReadAhead) source.load(next).catch(() => undefined) // told when its turn comes
+    }
   }
 }
 
 /** Bytes that wait in memory for the sockets of peers. */
 class Unsent {
-  readonly #byWire = new Map<Wire, number>()
-  #total = 0
+  /** Peers for which something waits. */
+  readonly #waiting = new Set<Wire>()
 
-  hasRoom(wire: Wire): boolean {
-    let bytes = wire._readableState.buffered
+  /** How many bytes more may be on their way to this peer. */
+  room(wire: Wire): number {
+    let bytes = unsentBytes(wire)
     for (const { length } of wire.peerRequests) bytes += length
-    this.#total += bytes - (this.#byWire.get(wire) ?? 0)
-    this.#byWire.set(wire, bytes)
-    return bytes < (this.#total < MAX_TOTAL_UNSENT_BYTES ? MAX_UNSENT_BYTES : CROWDED_UNSENT_BYTES)
+    if (bytes > 0) this.#waiting.add(wire)
+    else this.#waiting.delete(wire)
+    const share = MAX_TOTAL_UNSENT_BYTES / (this.#waiting.size + 1)
+    return Math.max(MIN_UNSENT_BYTES, Math.min(MAX_UNSENT_BYTES, share)) - bytes
   }
 
   forget(wire: Wire): void {
-    this.#total -= this.#byWire.get(wire) ?? 0
-    this.#byWire.delete(wire)
+    this.#waiting.delete(wire)
   }
 }

@@ -95,6 +95,7 @@ declare module 'bittorrent-protocol' {
     readonly amChoking: boolean
     readonly peerChoking: boolean
     readonly peerInterested: boolean
+    readonly hasFast: boolean
     readonly extendedHandshake: Record<string, unknown>
     readonly peerExtendedHandshake: Record<string, unknown>
     readonly remoteAddress?: string
@@ -103,9 +104,11 @@ declare module 'bittorrent-protocol' {
     readonly peerRequests: readonly { readonly length: number }[]
     uploaded: number
     downloaded: number
-    downloadSpeed(): number
-    uploadSpeed(): number
+    downloadSpeed: (bytes?: number) => number
+    uploadSpeed: (bytes?: number) => number
     readonly peerExtendedMapping: Readonly<Record<string, number>>
+    have(index: number): void
+    reject(index: number, offset: number, length: number): void
     unchoke(): void
     interested(): void
     /** Fails after `setTimeout`, when it is rejected (BEP 6), choked, or the wire closes. */
@@ -121,10 +124,18 @@ declare module 'bittorrent-protocol' {
     port(port: number): void
     use(extension: new (wire: Wire) => unknown): void
     destroy(): void
+    push(bytes: Uint8Array | null): boolean
+    resume(): void
     handshake(infoHash: string, peerId: string, extensions?: ProtocolExtensions): void
     _parse(size: number, parser: () => void): void
     _processBuffer(): void
     _onMessageLength(buffer: Uint8Array): void
+    _onMessage(message: Uint8Array): void
+    _onKeepAlive(): void
+    _write(bytes: Uint8Array, done: (error: Error | null) => void): void
+    _push(bytes: Uint8Array): void
+    readonly _finished: boolean
+    readonly _encryptor: { readonly _isEncrypted: boolean; decrypt(bytes: Uint8Array): Uint8Array } | null
     _onRequest(index: number, offset: number, length: number): void
     _onHave(index: number): void
     _onBitField(bitfield: Uint8Array): void
@@ -184,14 +195,34 @@ declare module 'webtorrent' {
     readonly received: number
     readonly downloadSpeed: number
     readonly uploadSpeed: number
+    readonly store: ChunkStore
     addPeer(address: string, source?: string): boolean
-    select(from: number, to: number, priority: number): void
     destroy(options: { destroyStore: boolean }, callback: (error?: Error | null) => void): void
     infoHashHash?: string
     _update(): void
+    _updateInterest(): void
+    _hashes: readonly string[]
+    info?: object | undefined
+    infoBuffer?: Uint8Array | undefined
+    _markVerified(index: number): void
+    _checkDone(): void
+    _destroy(error: Error): void
     _startupBitfield?: Uint8Array
     readonly _peers: Map<string, TorrentPeer> | null
     _addPeer(address: string, type: string, source?: string): TorrentPeer | null
+    _drain(): void
+  }
+
+  /** A connection as the engine keeps it, with its wire. */
+  export interface EnginePeer extends EventEmitter {
+    readonly conn: import('node:net').Socket
+    readonly wire: Wire
+    readonly throttleGroups: Readonly<Record<'up' | 'down', { getEnabled(): boolean }>>
+    setThrottlePipes(): void
+  }
+
+  /** The part of a torrent that connects. */
+  export interface EngineTorrent {
     _drain(): void
   }
 
@@ -234,6 +265,23 @@ declare module 'webtorrent' {
     maxConns: number
     add(torrentId: Uint8Array | string, options: TorrentOptions): Torrent
     destroy(callback: (error?: Error | null) => void): void
-    _connPool: { readonly tcpServer: import('node:net').Server }
+    _connPool: {
+      readonly tcpServer: import('node:net').Server | null
+      _onTCPConnectionBound(socket: import('node:net').Socket): void
+    }
   }
+}
+
+declare module 'webtorrent/lib/peer.js' {
+  import type { EnginePeer } from 'webtorrent'
+
+  const Peer: { readonly prototype: EnginePeer }
+  export default Peer
+}
+
+declare module 'webtorrent/lib/torrent.js' {
+  import type { EngineTorrent } from 'webtorrent'
+
+  const Torrent: { readonly prototype: EngineTorrent }
+  export default Torrent
 }

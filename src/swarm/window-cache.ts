@@ -3,17 +3,26 @@
  * that ask: what was read is kept here, and only so many reads are under way at once.
  */
 
-/** 64 MiB keeps the windows of some 60 uploads; the kernel's page cache does the rest. */
-const DEFAULT_BUDGET_BYTES = 64 * 1024 * 1024
+/** 16 MiB keep the windows of some 16 uploads; the kernel's page cache does the rest. */
+const DEFAULT_BUDGET_BYTES = 16 * 1024 * 1024
 
 /** Reads under way at once: Node's thread pool does four, and a first read is a whole piece of up to 16 MiB. */
 const PARALLEL_READS = 4
 
+/** Memory kept for the next window: as many as are read at once. */
+const MAX_IDLE = 4
+
+/** Reading ahead helps one or two fast peers; with more, what was read ahead would push out what is in use. */
+const MAX_PINNED_FOR_READ_AHEAD = 5
+
 /** Least-recently-used windows (byte ranges of shards) within a fixed number of bytes. */
 export class WindowCache {
   readonly #budgetBytes: number
-  readonly #windows = new Map<string, Uint8Array>()
+  readonly #windows = new Map<string, Buffer>()
   readonly #waiting: (() => void)[] = []
+  /** How many sockets still send from a window. */
+  readonly #pins = new Map<Buffer, number>()
+  #idle: Buffer[] = []
   #bytes = 0
   #reading = 0
 
@@ -25,7 +34,12 @@ export class WindowCache {
     return this.#bytes
   }
 
-  get(key: string): Uint8Array | undefined {
+  /** True while few windows are sent from, and nobody waits for a read. */
+  get isIdle(): boolean {
+    return this.#reading < PARALLEL_READS && this.#pins.size < MAX_PINNED_FOR_READ_AHEAD
+  }
+
+  get(key: string): Buffer | undefined {
     const window = this.#windows.get(key)
     if (window !== undefined) {
       this.#windows.delete(key) // a Map keeps insertion order: put it last, as the most recent
@@ -34,7 +48,7 @@ export class WindowCache {
     return window
   }
 
-  set(key: string, window: Uint8Array): void {
+  set(key: string, window: Buffer): void {
     this.#remove(key)
     this.#windows.set(key, window)
     this.#bytes += window.length
@@ -42,6 +56,27 @@ export class WindowCache {
       if (this.#bytes <= this.#budgetBytes) return
       this.#remove(oldest)
     }
+  }
+
+  /** Memory for a window, used again: fresh memory for each costs more than to read into it. */
+  take(length: number): Buffer {
+    const at = this.#idle.findIndex((buffer) => buffer.length === length)
+    return at >= 0 ? this.#idle.splice(at, 1)[0]! : Buffer.allocUnsafeSlow(length)
+  }
+
+  /** The window's memory is not used for another until it is unpinned. */
+  pin(window: Buffer): void {
+    this.#pins.set(window, (this.#pins.get(window) ?? 0) + 1)
+  }
+
+  unpin(window: Buffer): void {
+    const pins = (this.#pins.get(window) ?? 1) - 1
+    if (pins > 0) {
+      this.#pins.set(window, pins)
+      return
+    }
+    this.#pins.delete(window)
+    this.#reuse(window)
   }
 
   /** Runs `read` when its turn has come, first come, first served. */
@@ -67,5 +102,23 @@ export class WindowCache {
     if (window === undefined) return
     this.#windows.delete(key)
     this.#bytes -= window.length
+    this.#reuse(window)
+  }
+
+  /** Memory that was taken and is not needed any more. */
+  give(memory: Buffer): void {
+    if (this.#idle.length < MAX_IDLE) this.#idle.push(memory)
+  }
+
+  /** Not at once: whoever was waiting for this window takes from it in this turn of the event loop. */
+  #reuse(window: Buffer): void {
+    setImmediate(() => {
+      if (!this.#pins.has(window) && !this.#idle.includes(window) && !this.#isKept(window)) this.give(window)
+    })
+  }
+
+  #isKept(window: Buffer): boolean {
+    for (const kept of this.#windows.values()) if (kept === window) return true
+    return false
   }
 }

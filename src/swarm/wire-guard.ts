@@ -7,10 +7,10 @@ import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
 import { dictionaryEnd, scanDictionary } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
+import { unsentBytes } from './unsent.ts'
 import { queueUploads } from './upload-queue.ts'
+import { installReaders, readerOf } from './wire-reader.ts'
 
-/** Longer than any message in use: blocks are at most 128 KiB, metadata pieces 16 KiB (BEP 9). */
-const MAX_MESSAGE_BYTES = 256 * 1024
 /** More than any torrent has that this program would fetch (10 MB of metadata, 20 bytes a piece). */
 const MAX_PIECES = 500_000
 /** Extended handshakes are under 1 KiB; larger ones only cost memory, as each wire keeps its last. */
@@ -33,6 +33,10 @@ export function wireGuardCounters(): Readonly<typeof counters> {
 const PARTS = [
   '_processBuffer',
   '_onMessageLength',
+  '_onMessage',
+  '_onKeepAlive',
+  '_write',
+  '_push',
   '_onHave',
   '_onBitField',
   '_onRequest',
@@ -63,17 +67,12 @@ export function installWireGuard(): void {
   }
   installed = true
   guardParser(prototype)
-  limitMessages(prototype)
+  installReaders(prototype, refuse)
   queueUploads(prototype, refuse)
   checkPieceNumbers(prototype)
   ignoreAllowedFast(prototype)
   checkExtensionMessages(prototype)
   announceDht(prototype)
-}
-
-/** Bytes handed to a wire that its socket has not taken yet. */
-export function unsentBytes(wire: Wire): number {
-  return wire._readableState.buffered
 }
 
 /** A wire that is no torrent's, for whoever speaks the protocol without the engine; guarded like all others. */
@@ -87,6 +86,7 @@ function refuse(wire: Wire, why: keyof typeof counters): void {
   counters[why]++
   wire._buffer = []
   wire._bufferSize = 0
+  readerOf(wire).stop()
   wire._parse(Number.MAX_SAFE_INTEGER, () => undefined)
   wire.destroy()
 }
@@ -113,18 +113,6 @@ function guardParser(prototype: Wire): void {
   }
   prototype.setInfoHash = function (this: Wire, infoHash) {
     guarded(this, () => setInfoHash.call(this, infoHash))
-  }
-}
-
-function limitMessages(prototype: Wire): void {
-  const onMessageLength = prototype._onMessageLength
-  prototype._onMessageLength = function (this: Wire, buffer: Uint8Array) {
-    const length = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength).getUint32(0)
-    if (length > MAX_MESSAGE_BYTES) {
-      refuse(this, 'oversized')
-      return
-    }
-    onMessageLength.call(this, buffer)
   }
 }
 

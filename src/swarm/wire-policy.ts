@@ -7,7 +7,6 @@ import type Wire from 'bittorrent-protocol'
 import type { Torrent, TorrentPeer } from 'webtorrent'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { plainAddress } from './address.ts'
-import { Blame } from './blame.ts'
 import { REQUEST_QUEUE_LENGTH } from './upload-queue.ts'
 import { limitPieces } from './wire-guard.ts'
 
@@ -68,7 +67,6 @@ export class WirePolicy {
     this.#torrent = torrent
     this.#context = context
     this.#chooseDials()
-    new Blame(torrent, (wire) => this.ban(wire))
     torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address))
     torrent.on('done', () => {
       for (const wire of [...torrent.wires]) if (isSeed(wire, torrent)) this.#leaveSeed(wire)

@@ -1,0 +1,136 @@
+/** One peer as a download sees it: what it was asked for, how fast it answers, and how much to ask at once. */
+import type Wire from 'bittorrent-protocol'
+import type { BlockTarget } from '../wire-reader.ts'
+import { type ActivePiece, BLOCK_BYTES } from './active-piece.ts'
+import type { PieceOrder } from './piece-order.ts'
+
+/** Asked of a peer whose speed is not known: 1 MiB, which every client queues. */
+const FIRST_WINDOW = 64
+/** 16 MiB under way keep 1 Gbit/s busy over 130 ms; more gained nothing on loopback. */
+const MAX_WINDOW = 1_024
+/** Enough that a slow peer is not asked for a block at a time. */
+const MIN_WINDOW = 4
+/** A peer that does not say how many requests it queues (`reqq`, BEP 10) keeps 250 at least, as libtorrent assumes. */
+const USUAL_QUEUE = 250
+/** So much of a peer's rate is under way: round trips of this length cost nothing. */
+const WINDOW_SECONDS = 1
+/** Rates are measured from here on; until then the window grows with every block. */
+const MEASURED_AFTER_MS = 500
+/** Requests are sent in batches: one write for at least so much of the window. */
+const BATCH_SHARE = 4
+/** A piece that was refused (BEP 6) is not asked of the same peer again for a while. */
+const AVOID_MS = 1_000
+
+export class LanePeer {
+  readonly wire: Wire
+  /** By block key, in the order they were asked for. */
+  readonly asked = new Map<number, ActivePiece>()
+  /** The piece it is being asked for in sequence. */
+  own: ActivePiece | null = null
+  /** Where the block that is arriving goes, and which one it is. */
+  arriving: { readonly piece: ActivePiece; readonly block: number; readonly target: BlockTarget } | null =
+    null
+  /** It was asked, and nothing came for too long: what it was asked for is anybody's. */
+  isSilent = false
+  #window = FIRST_WINDOW
+  #rate = 0
+  #receivedSinceLook = 0
+  #lookedAt = Date.now()
+  #firstBlockAt = 0
+  /** The pieces it is counted for, unless it has all of them. */
+  #counted: Uint8Array | null = null
+  #avoided = new Map<number, number>()
+  /** When something was last heard from it, or it was first asked. */
+  heardAt = Date.now()
+
+  constructor(wire: Wire) {
+    this.wire = wire
+  }
+
+  has(index: number): boolean {
+    return this.wire.peerPieces.get(index)
+  }
+
+  get mayBeAsked(): boolean {
+    return !this.wire.peerChoking && !this.wire.destroyed && !this.isSilent
+  }
+
+  /** Bytes a second, newest first. */
+  get rate(): number {
+    return this.#rate
+  }
+
+  /** Blocks to ask for now; 0 until a batch is worth a write. */
+  get room(): number {
+    const room = this.#window - this.asked.size
+    return this.asked.size > 0 && room * BATCH_SHARE < this.#window ? 0 : Math.max(0, room)
+  }
+
+  /** How long what it was asked for will take. */
+  get secondsLeft(): number {
+    return (this.asked.size * BLOCK_BYTES) / Math.max(this.#rate, 1)
+  }
+
+  /** A block came. */
+  received(bytes: number, now: number): void {
+    if (this.#firstBlockAt === 0) this.#firstBlockAt = now
+    this.heardAt = now
+    this.isSilent = false
+    this.#receivedSinceLook += bytes
+    this.wire.downloaded += bytes
+    this.wire.downloadSpeed(bytes)
+    this.wire.emit('download', bytes)
+    if (this.#window < this.#mostAsked(now)) this.#window++
+  }
+
+  /** Measures; called a few times a second. */
+  look(now: number): void {
+    const seconds = (now - this.#lookedAt) / 1000
+    if (seconds <= 0) return
+    const rate = this.#receivedSinceLook / seconds
+    // A peer that was not asked for anything has not become slow.
+    if (rate > 0 || this.asked.size > 0) this.#rate = this.#rate === 0 ? rate : (this.#rate + rate) / 2
+    this.#lookedAt = now
+    this.#receivedSinceLook = 0
+    this.#window = Math.max(MIN_WINDOW, Math.min(this.#window, this.#mostAsked(now)))
+    for (const [index, until] of this.#avoided) if (until <= now) this.#avoided.delete(index)
+  }
+
+  avoid(index: number, now: number): void {
+    this.#avoided.set(index, now + AVOID_MS)
+    this.#window = Math.max(MIN_WINDOW, this.#window >> 1)
+  }
+
+  /** Counts it as a holder of what it has; one that has everything makes no piece rarer than another. */
+  count(pieces: number, order: PieceOrder): void {
+    const counted = Uint8Array.from({ length: pieces }, (_, index) => (this.has(index) ? 1 : 0))
+    if (!counted.includes(0)) return
+    this.#counted = counted
+    order.count(counted, 1)
+  }
+
+  uncount(order: PieceOrder): void {
+    if (this.#counted !== null) order.count(this.#counted, -1)
+    this.#counted = null
+  }
+
+  countPiece(index: number, order: PieceOrder): void {
+    if (this.#counted?.[index] !== 0) return
+    this.#counted[index] = 1
+    order.countPiece(index)
+  }
+
+  readonly mayAsk = (index: number): boolean => this.#avoided.size === 0 || !this.#avoided.has(index)
+
+  #mostAsked(now: number): number {
+    const told = this.wire.peerExtendedHandshake['reqq']
+    const queue = typeof told === 'number' && told > 0 ? told : USUAL_QUEUE
+    const most = Math.min(MAX_WINDOW, queue)
+    const isMeasured = this.#firstBlockAt > 0 && now - this.#firstBlockAt > MEASURED_AFTER_MS
+    if (!isMeasured) return most
+    return Math.max(
+      MIN_WINDOW,
+      Math.min(most, Math.ceil((this.#rate * WINDOW_SECONDS) / BLOCK_BYTES) + MIN_WINDOW),
+    )
+  }
+}

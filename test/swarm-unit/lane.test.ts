@@ -1,0 +1,245 @@
+/** The scheduler of downloads: which piece next, who is to blame, and peers that stall, lie in part or have little. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type Wire from 'bittorrent-protocol'
+import { Blame } from '../../src/swarm/blame.ts'
+import { PieceBuffers } from '../../src/swarm/lane/piece-buffers.ts'
+import { PieceOrder } from '../../src/swarm/lane/piece-order.ts'
+import { until } from '../helpers/until.ts'
+import {
+  handshake,
+  ID,
+  isPlaintext,
+  listen,
+  type Message,
+  message,
+  RawPeer,
+  uint32,
+} from '../hostile/raw-peer.ts'
+import { type Content, fetchContent, makeContent, seedContent, startClient } from '../hostile/swarm-kit.ts'
+
+const everything = { has: () => true }
+const anything = (): boolean => true
+
+test('the header comes first, then pieces in sequence from anywhere', () => {
+  const order = new PieceOrder(50, () => false)
+  const begun = Array.from({ length: 50 }, () => order.begin(everything, anything))
+  assert.equal(begun[0], 0)
+  assert.equal(order.begin(everything, anything), -1)
+  const rest = begun.slice(1)
+  const breaks = rest.filter((index, at) => at > 0 && index !== rest[at - 1]! + 1)
+  assert.ok(breaks.length <= 1, `in sequence but for its wrap: ${rest}`)
+  order.putBack(17)
+  assert.equal(order.begin(everything, anything), 17)
+  for (const index of begun) order.arrived(index)
+  assert.equal(order.left, 0)
+})
+
+test('what fewest peers have comes first', () => {
+  const order = new PieceOrder(8, (index) => index === 0)
+  order.count(Uint8Array.from([1, 1, 1, 1, 1, 0, 1, 1]), 1)
+  order.count(Uint8Array.from([1, 1, 1, 0, 1, 0, 1, 1]), 1)
+  assert.equal(order.begin(everything, anything), 5)
+  assert.equal(order.begin(everything, anything), 3)
+  order.countPiece(2)
+  assert.equal(order.begin({ has: (index) => index === 2 }, anything), 2)
+  assert.equal(order.begin({ has: (index) => index === 2 }, anything), -1)
+  assert.equal(
+    order.begin(everything, (index) => index === 7),
+    7,
+  )
+})
+
+test('piece buffers stay within their budget, are used again, and never keep a download from going on', () => {
+  const buffers = new PieceBuffers(100)
+  const [first, second] = [buffers.take(50, false), buffers.take(50, false)]
+  assert.ok(first && second)
+  assert.equal(buffers.take(50, false), null)
+  const third = buffers.take(60, true)
+  assert.ok(third)
+  buffers.give(third)
+  assert.equal(buffers.bytes, 100, 'what is beyond the budget goes')
+  buffers.give(first)
+  assert.equal(buffers.take(50, false), first)
+  buffers.give(first)
+  assert.ok(buffers.take(40, false), 'memory of another length makes room')
+  buffers.trim()
+  assert.equal(buffers.bytes, 90)
+})
+
+test('of several senders of a wrong piece, the one whose block differs is guilty', () => {
+  const guilty: string[] = []
+  const blame = new Blame((wire) => guilty.push(wire.peerId))
+  const [honest, liar] = ['honest', 'liar'].map((peerId) => ({ peerId }) as Wire) as [Wire, Wire]
+  const right = Buffer.from('aabbcc')
+  const piece = (bytes: string, senders: readonly Wire[]) => ({
+    index: 4,
+    bytes: Buffer.from(bytes),
+    blockBytes: 2,
+    senders,
+  })
+  blame.failed(piece('aaxxcc', [honest, liar, honest]))
+  assert.deepEqual(guilty, [], 'nobody knows yet')
+  blame.passed({ ...piece('', [honest, honest, honest]), bytes: right })
+  assert.deepEqual(guilty, ['liar'])
+  blame.failed(piece('xx', [honest]))
+  assert.deepEqual(guilty, ['liar', 'honest'], 'who sent all of it is guilty at once')
+})
+
+interface Scripted {
+  readonly host: string
+  readonly port: number
+  readonly met: RawPeer[]
+}
+
+/** A peer in plaintext on a loopback address of its own that does as it is told. */
+async function scripted(
+  t: Parameters<typeof listen>[0],
+  { infoHash }: Content,
+  host: string,
+  opening: readonly Buffer[],
+  answer: (message: Message, peer: RawPeer) => void,
+): Promise<Scripted> {
+  const met: RawPeer[] = []
+  const at = await listen(
+    t,
+    (socket) => {
+      const peer = new RawPeer(socket, answer)
+      met.push(peer)
+      socket.once('data', (first) => {
+        if (isPlaintext(first)) peer.write(handshake({ infoHash }), ...opening)
+        else socket.destroy()
+      })
+    },
+    host,
+  )
+  return { host: at.host, port: at.port, met }
+}
+
+function blockOf({ bytes, pieceLength }: Content, body: Buffer): Buffer {
+  const [piece, offset, length] = [0, 4, 8].map((at) => body.readUInt32BE(at)) as [number, number, number]
+  const start = piece * pieceLength + offset
+  return message(ID.piece, uint32(piece, offset), bytes.subarray(start, start + length))
+}
+
+test('two peers with half of the pieces each', async (t) => {
+  const content = await makeContent(t, { length: 1_000_000 })
+  const pieces = Math.ceil(1_000_000 / content.pieceLength)
+  const peers = [0, 1].map((which) => {
+    const bits = Buffer.alloc(Math.ceil(pieces / 8))
+    for (let at = which; at < pieces; at += 2) bits[at >> 3]! |= 0x80 >> (at & 7)
+    const wrong: number[] = []
+    const answer = ({ id, body }: Message, peer: RawPeer): void => {
+      if (id !== ID.request) return
+      if (body.readUInt32BE(0) % 2 !== which) wrong.push(body.readUInt32BE(0))
+      else peer.write(blockOf(content, body))
+    }
+    const opening = [message(ID.bitfield, bits), message(ID.unchoke)]
+    return { wrong, peer: scripted(t, content, `127.0.0.${2 + which}`, opening, answer) }
+  })
+  const from = await Promise.all(peers.map(({ peer }) => peer))
+  const download = await fetchContent(t, await startClient(t), content, { known: true, from })
+  assert.ok((await download.done(30_000)).equals(content.bytes))
+  assert.deepEqual(
+    peers.map(({ wrong }) => wrong),
+    [[], []],
+    'nobody was asked for what it has not',
+  )
+})
+
+test('a peer that stops in the middle of a block, and goes on with other bytes when others have sent it', async (t) => {
+  const content = await makeContent(t, { length: 2_000_000, pieceLength: 256 * 1024 })
+  const half: { peer: RawPeer; rest: Buffer }[] = []
+  const staller = await scripted(
+    t,
+    content,
+    '127.0.0.2',
+    [message(ID.haveAll), message(ID.unchoke)],
+    (incoming, peer) => {
+      if (incoming.id !== ID.request || half.length > 0) return
+      const whole = blockOf(content, incoming.body)
+      peer.write(whole.subarray(0, 5_000))
+      half.push({ peer, rest: Buffer.alloc(whole.length - 5_000, 0xbd) })
+    },
+  )
+  const download = await fetchContent(t, await startClient(t), content, { known: true, from: [staller] })
+  await until(() => half.length > 0, { timeoutMs: 30_000, what: 'half a block' })
+  let isTwisted = false
+  const honest = await scripted(
+    t,
+    content,
+    '127.0.0.3',
+    [message(ID.haveAll), message(ID.unchoke)],
+    (incoming, peer) => {
+      if (incoming.id !== ID.request) return
+      peer.write(blockOf(content, incoming.body))
+      if (isTwisted || incoming.body.readUInt32BE(0) === 0) return
+      isTwisted = true
+      half[0]!.peer.write(half[0]!.rest)
+    },
+  )
+  download.torrent.dial(honest)
+  assert.ok((await download.done(40_000)).equals(content.bytes))
+})
+
+test('blocks of a wrong length or place are dropped, and the peer is not believed', async (t) => {
+  const content = await makeContent(t)
+  const peer = await scripted(
+    t,
+    content,
+    '127.0.0.2',
+    [message(ID.haveAll), message(ID.unchoke)],
+    ({ id, body }, met) => {
+      if (id !== ID.request) return
+      const [piece, offset] = [body.readUInt32BE(0), body.readUInt32BE(4)]
+      met.write(
+        message(ID.piece, uint32(piece, offset), Buffer.alloc(100, 1)),
+        message(ID.piece, uint32(piece, offset + 1), Buffer.alloc(16_384, 2)),
+        message(ID.piece, uint32(piece + 1_000, offset), Buffer.alloc(16_384, 3)),
+        message(ID.piece, uint32(piece, offset), Buffer.alloc(100_000, 4)),
+        blockOf(content, body),
+      )
+    },
+  )
+  const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
+  assert.ok((await download.done(30_000)).equals(content.bytes))
+})
+
+test('over connections that the seed made, and given up ones are not counted', async (t) => {
+  const content = await makeContent(t, { length: 3_000_000 })
+  const seed = await startClient(t)
+  const client = await startClient(t, { maxConns: 3 })
+  const download = await fetchContent(t, client, content, { known: true })
+  for (let round = 0; round < 6; round++) {
+    const passing = new RawPeer((await import('node:net')).connect(client.port, '127.0.0.1'))
+    passing.write(handshake(content))
+    await until(() => passing.handshaken, { timeoutMs: 30_000, what: `connection ${round}` })
+    passing.socket.destroy()
+    await until(() => passing.closed, { timeoutMs: 30_000 })
+  }
+  seedContent(seed, content).dial({ host: '127.0.0.1', port: client.port })
+  assert.ok((await download.done(30_000)).equals(content.bytes))
+})
+
+test('a swarm of downloaders of one slow seed give each other what they have', async (t) => {
+  const content = await makeContent(t, { length: 4_000_000, pieceLength: 64 * 1024 })
+  const seed = await startClient(t, { uploadLimit: 2_000_000 })
+  seedContent(seed, content)
+  const clients = await Promise.all(Array.from({ length: 4 }, () => startClient(t)))
+  const addresses = [seed, ...clients].map(({ port }) => ({ host: '127.0.0.1', port }))
+  const startedAt = performance.now()
+  const downloads = await Promise.all(
+    clients.map((client) =>
+      fetchContent(t, client, content, {
+        known: true,
+        from: addresses.filter(({ port }) => port !== client.port),
+      }),
+    ),
+  )
+  for (const download of downloads) assert.ok((await download.done(40_000)).equals(content.bytes))
+  const uploaded = downloads.reduce((sum, { torrent }) => sum + torrent.stats().uploadedBytes, 0)
+  t.diagnostic(
+    `${uploaded} bytes came from other downloaders, in ${Math.round(performance.now() - startedAt)} ms`,
+  )
+  assert.ok(uploaded > 4_000_000, `only ${uploaded} bytes came from other downloaders`)
+})
