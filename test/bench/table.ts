@@ -1,0 +1,66 @@
+/** The results as a table for the terminal. */
+import type { ContenderResult, RowResult } from './bench.ts'
+
+/** One row of the bench, a line a contender. */
+export function renderRow(result: RowResult): string {
+  const { row, contenders, ratio, best, noise, problems } = result
+  const sides = [...new Set(contenders.flatMap((contender) => Object.keys(contender.sides)))]
+  const head = [
+    '',
+    row.unit,
+    '±',
+    ...sides.flatMap((side) => [`${side} CPU s${hasBytes(contenders) ? '/GB' : ''}`, 'MB']),
+  ]
+  const sorted = contenders.toSorted((a, b) =>
+    row.better === 'more' ? b.value - a.value : a.value - b.value,
+  )
+  const lines = sorted.map((contender) => [
+    contender.apart ? `(${contender.name})` : contender.name,
+    number(contender.value),
+    `${(contender.spread * 100).toFixed(0)} %`,
+    ...sides.flatMap((side) => {
+      const cost = contender.sides[side]
+      if (cost === undefined) return ['', '']
+      return [(cost.cpuSecondsPerGb ?? cost.cpuSeconds).toFixed(2), (cost.peakRssBytes / 1e6).toFixed(0)]
+    }),
+  ])
+  return [
+    `## ${row.name}: ${row.title}`,
+    ...columns([head, ...lines]),
+    ...(ratio === null ? [] : [verdict(result, ratio, best)]),
+    ...(noise.isNoisy ? [noisy(result)] : []),
+    ...problems.map((problem) => `not measured: ${problem.split('\n')[0]}`),
+    '',
+  ].join('\n')
+}
+
+function verdict({ row: { target } }: RowResult, ratio: number, best: string | null): string {
+  const reached =
+    target === null ? '' : `; target ${target.toFixed(2)}: ${ratio >= target ? 'reached' : 'not reached'}`
+  return `gguf-swarm to ${best}: ${ratio.toFixed(2)} × as good${reached}`
+}
+
+function noisy({ noise }: RowResult): string {
+  const foreign = (noise.foreignShare * 100).toFixed(0)
+  const calibration = (noise.calibrationSpread * 100).toFixed(0)
+  return `too noisy to judge: others took ${foreign} % of the machine, the calibration varied by ${calibration} %`
+}
+
+function hasBytes(contenders: readonly ContenderResult[]): boolean {
+  return contenders.some(({ samples }) => samples.some(({ bytes }) => bytes > 0))
+}
+
+function number(value: number): string {
+  if (value >= 100) return value.toFixed(0)
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2)
+}
+
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
