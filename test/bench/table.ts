@@ -5,10 +5,12 @@ import type { ContenderResult, RowResult } from './bench.ts'
 export function renderRow(result: RowResult): string {
   const { row, contenders, ratio, best, noise, problems } = result
   const sides = [...new Set(contenders.flatMap((contender) => Object.keys(contender.sides)))]
+  const shown = row.shown ?? []
   const head = [
     '',
     row.unit,
     '±',
+    ...shown,
     ...sides.flatMap((side) => [`${side} CPU s${hasBytes(contenders) ? '/GB' : ''}`, 'MB']),
   ]
   const sorted = contenders.toSorted((a, b) =>
@@ -18,6 +20,7 @@ export function renderRow(result: RowResult): string {
     contender.apart ? `(${contender.name})` : contender.name,
     number(contender.value),
     `${(contender.spread * 100).toFixed(0)} %`,
+    ...shown.map((mark) => number(contender.marks[mark] ?? Number.NaN)),
     ...sides.flatMap((side) => {
       const cost = contender.sides[side]
       if (cost === undefined) return ['', '']
@@ -51,6 +54,7 @@ function hasBytes(contenders: readonly ContenderResult[]): boolean {
 }
 
 function number(value: number): string {
+  if (Number.isNaN(value)) return ''
   if (value >= 100) return value.toFixed(0)
   return value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }

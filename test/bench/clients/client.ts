@@ -62,6 +62,8 @@ export interface Created {
 /** An implementation, and what it can do. */
 export interface Client {
   readonly name: string
+  /** Left out of `--quick`: it takes half a minute to come up to speed. */
+  readonly slow?: boolean
   /** Its version; null when it is not there. */
   version(): string | null
   readonly get?: (job: GetJob) => Promise<Got>
@@ -70,5 +72,5 @@ export interface Client {
 }
 
 /** No transfer of the bench takes so long on any machine that one would measure on. */
-export const TRANSFER_TIMEOUT_MS = 300_000
+export const TRANSFER_TIMEOUT_MS = 120_000
 export const START_TIMEOUT_MS = 60_000

@@ -9,6 +9,7 @@ import { freePort } from './ports.ts'
 import { versionOf } from './tool.ts'
 
 const POLL_MS = 20
+const ADD_PEERS_MS = 1_000
 
 const settings = (port: number, webPort: number): string => `[LegalNotice]
 Accepted=true
@@ -32,6 +33,7 @@ const FAILED = new Set(['error', 'missingFiles'])
 
 export const qbittorrent: Client = {
   name: 'qBittorrent',
+  slow: true,
   version: () => versionOf('qbittorrent-nox', ['--version'], /qBittorrent v([\d.]+)/),
 
   async get({ wanted, folder, address }) {
@@ -60,12 +62,17 @@ export const qbittorrent: Client = {
         form.set('savepath', folder)
         await call('torrents/add', form)
       }
-      for (const { file, peer } of wanted) {
-        const form = new URLSearchParams({ hashes: file.infoHash, peers: `${peer.host}:${peer.port}` })
-        await until(() => call('torrents/addPeers', form).then(() => true), { timeoutMs: START_TIMEOUT_MS })
-      }
+      let askedAt = 0
       for (;;) {
-        const torrents = JSON.parse(await call('torrents/info')) as { state: string }[]
+        const torrents = JSON.parse(await call('torrents/info')) as { state: string; progress: number }[]
+        // It forgets a peer that it is told of too early.
+        if (torrents.some(({ progress }) => progress === 0) && performance.now() - askedAt > ADD_PEERS_MS) {
+          askedAt = performance.now()
+          for (const { file, peer } of wanted) {
+            const form = new URLSearchParams({ hashes: file.infoHash, peers: `${peer.host}:${peer.port}` })
+            await call('torrents/addPeers', form).catch(() => {})
+          }
+        }
         if (torrents.some(({ state }) => FAILED.has(state)))
           throw new Error('qBittorrent: the torrent failed')
         if (torrents.length === wanted.length && torrents.every(({ state }) => WHOLE.has(state))) break

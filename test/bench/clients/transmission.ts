@@ -70,6 +70,7 @@ async function startDaemon(
 
 export const transmission: Client = {
   name: 'Transmission',
+  slow: true,
   version: () => versionOf('transmission-daemon', ['--version'], /transmission-daemon ([\d.]+)/),
 
   async get({ wanted, folder, address, tracker }) {
