@@ -1,14 +1,13 @@
 /**
- * Hashes one file in one pass: the SHA-1 pieces of its torrent and the SHA-256 of the whole. Runs in a worker
- * thread, and knows nothing of threads. The file's identity is taken before and after, at the open descriptor
+ * Hashes one file in one pass: the SHA-1 of its pieces and the SHA-256 of the whole. Runs in a worker thread,
+ * which it keeps busy to the end. The file's identity is taken before and after, at the open descriptor
  * (was it written to?) and at the path (is it still this file?): any difference throws the result away.
  */
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
 import { UsageError } from '../errors.ts'
-import { createInfo, type TorrentInfo } from '../metainfo/create.ts'
-import { type FileIdentity, identityOf, identityOfStats, sameIdentity } from './identity.ts'
+import { CutShort, type HashShare, hashWhole, helpHash, newControl, newShare } from './hash-share.ts'
+import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
 
 /** Which file, the name its torrent gives it, and the length of the pieces. */
 export interface HashJob {
@@ -17,87 +16,77 @@ export interface HashJob {
   readonly pieceLength: number
 }
 
-/** A file whose bytes were read in whole while it did not change. */
-export interface HashedFile extends TorrentInfo {
+/** What was found in a file that was read in whole while it did not change. */
+export interface HashedBytes {
   readonly kind: 'hashed'
   readonly identity: FileIdentity
+  readonly length: number
+  /** 20 bytes a piece. */
+  readonly pieces: Uint8Array
   /** 64 hex digits. */
   readonly sha256: string
 }
 
 /** `changed`: it was written to, replaced or removed meanwhile, and nothing is known of its content. */
-export type HashResult = HashedFile | { readonly kind: 'changed' }
+export type HashFileResult = HashedBytes | { readonly kind: 'changed' }
 
-/** Small pieces are read several at once (256 KiB pieces: 450 instead of 330 MiB/s measured), … */
-const MIN_CHUNK_LENGTH: number = 2 * 1024 * 1024
-
-/** … and a stranger's large ones bit by bit, as a few chunks are always in flight. */
-const MAX_CHUNK_LENGTH: number = 4 * 1024 * 1024
+export interface HashFileOptions {
+  /** Shared with whoever may cancel. */
+  readonly control?: Int32Array
+  readonly onProgress?: (hashedBytes: number) => void
+  /** Before it is read: another thread may help with it from now on. */
+  readonly onOpened?: (share: HashShare) => void
+}
 
 /** Opening must not block for ever on a FIFO that took the file's place. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
 /**
  * Reads and hashes the file.
- * @throws what opening and reading throw; the signal's reason; UsageError `not-a-file` or `empty`
+ * @throws what opening and reading throw; Cancelled; UsageError `not-a-file` or `empty`
  */
-export async function hashFile(
-  { path, name, pieceLength }: HashJob,
-  {
-    signal,
-    onProgress,
-  }: { readonly signal?: AbortSignal; readonly onProgress?: (hashedBytes: number) => void } = {},
-): Promise<HashResult> {
-  const file = await open(path, OPEN_FLAGS)
+export function hashFile({ path, pieceLength }: HashJob, options: HashFileOptions = {}): HashFileResult {
+  const { control = newControl(), onProgress, onOpened } = options
+  const fd = openSync(path, OPEN_FLAGS)
   try {
-    const stats = await file.stat({ bigint: true })
+    const stats = fstatSync(fd, { bigint: true })
     if (!stats.isFile()) throw new UsageError('not-a-file', `${path} is not a regular file`)
     const identity = identityOfStats(stats)
     if (identity.size === 0n) throw new UsageError('empty', `${path} is empty; there is nothing to share`)
+    const length = Number(identity.size)
+    const share = newShare({ path, identity, length, pieceLength }, control)
+    onOpened?.(share)
     const sha256 = createHash('sha256')
-    const chunkLength = Math.min(Math.max(pieceLength, MIN_CHUNK_LENGTH), MAX_CHUNK_LENGTH)
-    const chunks = readChunks(file, Number(identity.size), chunkLength, (chunk, hashedBytes) => {
-      signal?.throwIfAborted()
+    const pieces = hashWhole(fd, share, (chunk, end) => {
       sha256.update(chunk)
-      onProgress?.(hashedBytes)
+      onProgress?.(end)
     })
-    const info = await createInfo(chunks, { name, pieceLength })
-    const unchanged =
-      sameIdentity(identity, await identityOf(file)) &&
-      (await identityOf(path).then(
-        (now) => sameIdentity(identity, now),
-        () => false,
-      ))
-    if (!unchanged) return { kind: 'changed' }
-    return { kind: 'hashed', ...info, identity, sha256: sha256.digest('hex') }
+    const isSame = sameIdentity(identity, identityOfStats(fstatSync(fd, { bigint: true })))
+    if (!isSame || !standsAt(path, identity)) return { kind: 'changed' }
+    return { kind: 'hashed', identity, length, pieces, sha256: sha256.digest('hex') }
   } catch (error) {
     if (error instanceof CutShort) return { kind: 'changed' }
     throw error
   } finally {
-    await file.close()
+    closeSync(fd)
   }
 }
 
-/** The file ended before the length it had when it was opened. */
-class CutShort extends Error {}
-
-/** The file from start to end, each chunk in memory of its own, as create-torrent may hold on to it. */
-async function* readChunks(
-  file: FileHandle,
-  length: number,
-  chunkLength: number,
-  onChunk: (chunk: Uint8Array, readBytes: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for (let position = 0; position < length; ) {
-    const buffer = new Uint8Array(Math.min(chunkLength, length - position))
-    let filled = 0
-    while (filled < buffer.byteLength) {
-      const { bytesRead } = await file.read(buffer, filled, buffer.byteLength - filled, position + filled)
-      if (bytesRead === 0) throw new CutShort()
-      filled += bytesRead
-    }
-    position += filled
-    onChunk(buffer, position)
-    yield buffer
+/**
+ * Helps with a file that another thread has opened.
+ * @throws what opening and reading throw, Cancelled; whatever it is, the other thread does what is left
+ */
+export function helpHashFile(share: HashShare): void {
+  const fd = openSync(share.path, OPEN_FLAGS)
+  try {
+    // Another file by now: the other thread will find that out at its end, and these bytes are none of its.
+    if (sameIdentity(share.identity, identityOfStats(fstatSync(fd, { bigint: true })))) helpHash(fd, share)
+  } finally {
+    closeSync(fd)
   }
+}
+
+function standsAt(path: string, identity: FileIdentity): boolean {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stats !== undefined && sameIdentity(identity, identityOfStats(stats))
 }
