@@ -6,18 +6,11 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { FailedError } from '../errors.ts'
-import { buildInfo, type TorrentInfo } from '../metainfo/create.ts'
-import type { HashedBytes, HashFileResult, HashJob } from './hash-file.ts'
+import { type HashJob, type HashResult, withInfo } from './hash-file.ts'
 import { CANCELLED, type HashShare, LEAVE, LENT, newControl } from './hash-share.ts'
 import type { HashReply, HashRequest } from './hash-worker.ts'
 
-export type { HashJob } from './hash-file.ts'
-
-/** A file whose bytes were read in whole while it did not change. */
-export interface HashedFile extends TorrentInfo, Omit<HashedBytes, 'pieces'> {}
-
-/** `changed`: it was written to, replaced or removed meanwhile, and nothing is known of its content. */
-export type HashResult = HashedFile | { readonly kind: 'changed' }
+export type { HashedFile, HashJob, HashResult } from './hash-file.ts'
 
 /** Two threads read as fast as any one disk gives, and one file has no work for a third: SHA-256 is one lane. */
 const MAX_THREADS = 2
@@ -259,17 +252,10 @@ function settle(
 ): void {
   try {
     if (reply.kind === 'failed') throw Object.assign(new Error(reply.message), { code: reply.code })
-    resolve(withInfo(job, reply.result))
+    resolve(withInfo(job, reply.result)) // throws of a name that no torrent can carry
   } catch (error) {
     reject(error)
   }
-}
-
-/** The info dictionary is put together here: forty kilobytes, and the threads need no bencoding. */
-function withInfo({ name, pieceLength }: HashJob, result: HashFileResult): HashResult {
-  if (result.kind === 'changed') return result
-  const { kind, identity, sha256, length, pieces } = result
-  return { kind, identity, sha256, ...buildInfo({ name, length, pieceLength, pieces }) }
 }
 
 function wake(thread: Thread): void {

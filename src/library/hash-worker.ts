@@ -5,7 +5,8 @@
  */
 import { parentPort } from 'node:worker_threads'
 import { messageOf, systemCode } from '../errors.ts'
-import { type HashFileResult, type HashJob, hashFile, helpHashFile } from './hash-file.ts'
+import { type HashedResult, hashBytes, helpHashBytes } from './hash-bytes.ts'
+import type { HashJob } from './hash-file.ts'
 import type { HashShare } from './hash-share.ts'
 
 /** What the pool sends. */
@@ -17,7 +18,7 @@ export type HashRequest =
 export type HashReply =
   | { readonly kind: 'opened'; readonly share: HashShare }
   | { readonly kind: 'progress'; readonly hashedBytes: number }
-  | { readonly kind: 'result'; readonly result: HashFileResult }
+  | { readonly kind: 'result'; readonly result: HashedResult }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'helped' }
 
@@ -38,7 +39,7 @@ function run(job: HashJob, control: Int32Array): HashReply {
     if (share.length >= MIN_HELPED_LENGTH) reply({ kind: 'opened', share })
   }
   try {
-    return { kind: 'result', result: hashFile(job, { control, onProgress, onOpened }) }
+    return { kind: 'result', result: hashBytes(job.path, job.pieceLength, { control, onProgress, onOpened }) }
   } catch (error) {
     return { kind: 'failed', code: systemCode(error), message: messageOf(error) }
   }
@@ -46,7 +47,7 @@ function run(job: HashJob, control: Int32Array): HashReply {
 
 function help(share: HashShare): HashReply {
   try {
-    helpHashFile(share)
+    helpHashBytes(share)
   } catch {
     // The file's own thread meets the same, and says so.
   }

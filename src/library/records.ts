@@ -8,24 +8,18 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { asDiskError, messageOf, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { buildInfo } from '../metainfo/create.ts'
-import type { InfoHash } from '../metainfo/info-hash.ts'
+import { buildInfo, type TorrentInfo } from '../metainfo/create.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { TEMPORARY_FILE, writeFileAtomic } from './atomic-file.ts'
 import { type FileIdentity, identityFromJson, identityToJson } from './identity.ts'
 import { shardNameProblem } from './shard-name.ts'
 
 /** One shard as it was when it was hashed. */
-export interface ShardRecord {
+export interface ShardRecord extends TorrentInfo {
   /** Absolute, as found under the root; a symbolic link stays the link. */
   readonly path: string
-  readonly name: string
   readonly identity: FileIdentity
-  readonly infoHash: InfoHash
   readonly sha256: string
-  readonly length: number
-  readonly pieceLength: number
-  readonly pieces: Uint8Array
 }
 
 /** Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed. */
@@ -175,7 +169,7 @@ function parseRecord(text: string): ShardRecord {
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256)
   if (!wellFormed || identity.size !== BigInt(length)) throw new Error('a value is missing or out of range')
-  const info = buildInfo({ name, length, pieceLength, pieces: new Uint8Array(Buffer.from(pieces, 'base64')) })
+  const info = buildInfo({ name, length, pieceLength, pieces: Buffer.from(pieces, 'base64') })
   if (info.infoHash !== infoHash) throw new Error('its infohash is not that of its hashes')
-  return { path, name, identity, infoHash: info.infoHash, sha256, length, pieceLength, pieces: info.pieces }
+  return { ...info, path, identity, sha256 }
 }

@@ -75,7 +75,10 @@ export function buildInfo({ name, length, pieceLength, pieces }: InfoSource): To
     )
   }
   const info = bencode.encode({ length, name, 'piece length': pieceLength, pieces })
-  return { infoHash: infoHashOfInfo(info), info, name, length, pieceLength, pieces }
+  // `pieces` is the last of its keys, before the final `e`: a thousand shards need not keep it twice.
+  const end = info.byteLength - 1
+  const kept = info.subarray(end - pieces.byteLength, end)
+  return { infoHash: infoHashOfInfo(info), info, name, length, pieceLength, pieces: kept }
 }
 
 /**

@@ -14,6 +14,7 @@ import { InPlaceStore, type ServedFile } from './in-place-store.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
+import { seededTorrent } from './seeded-torrent.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
@@ -144,7 +145,7 @@ export class SwarmClient implements AsyncDisposable {
     file: ServedFile,
     onFailed: (error: Error) => void,
   ): SwarmTorrent {
-    const torrent = this.#client.add(torrentFile, {
+    const torrent = this.#client.add(seededTorrent(torrentFile, file), {
       announce: [],
       skipVerify: true,
       store: InPlaceStore,
