@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeFile } from './files.ts'
 import { type Bench, type BenchFile, type Contender, GB, type Row, type Sample } from './model.ts'
-import { judge, type NoiseSample, type NoiseVerdict, NoiseWatch } from './noise.ts'
+import { judge, type NoiseSample, type NoiseVerdict, NoiseWatch, untilQuiet } from './noise.ts'
 import { stopAll } from './processes.ts'
 import { median, spread } from './statistics.ts'
 
@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly quick: boolean
   readonly address: string
   readonly contenders: readonly string[]
+  /** How long each sample waits for a machine that others leave alone. */
+  readonly patienceMs: number
   /** Where files go; the memory disk where there is one. */
   readonly root?: string
   readonly say: (line: string) => void
@@ -79,7 +81,8 @@ async function memoryDisk(): Promise<string> {
 }
 
 /** Runs one row in full. */
-export async function runRow(row: Row, bench: Bench, { rounds, say }: RunOptions): Promise<RowResult> {
+export async function runRow(row: Row, bench: Bench, options: RunOptions): Promise<RowResult> {
+  const { rounds, say } = options
   await using ready = await row.prepare(bench)
   const problems: string[] = [...ready.missing]
   const samples = new Map<Contender, Sample[]>(ready.contenders.map((contender) => [contender, []]))
@@ -91,6 +94,7 @@ export async function runRow(row: Row, bench: Bench, { rounds, say }: RunOptions
       const known = samples.get(contender)
       if (known === undefined) continue
       try {
+        if (round > 0 && options.patienceMs > 0) await untilQuiet(options.patienceMs)
         const watch = new NoiseWatch()
         const sample = await contender.run({ check: round === 0 })
         if (round === 0) continue

@@ -40,6 +40,8 @@ export interface Row {
   readonly better: 'more' | 'less'
   /** Ours to the best of the others, as the project wants it; a ratio in the direction of `better`. */
   readonly target: number | null
+  /** What ours must not exceed, in the row's unit, where there is nobody to compare with. */
+  readonly limit?: number
   /** Marks that the table shows too. */
   readonly shown?: readonly string[]
   /** Left out of `--quick`: it takes minutes. */

@@ -1,6 +1,7 @@
 /** How quiet the machine was: what others took of it, and whether a fixed piece of work took the same time. */
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { benchCpuSeconds, machineCpuSeconds } from './processes.ts'
 import { median, spread } from './statistics.ts'
 
@@ -17,6 +18,20 @@ export interface NoiseSample {
   readonly calibrationMs: number
   /** The share of all cores that processes outside the bench took meanwhile. */
   readonly foreignShare: number
+}
+
+/** A look this long is enough to see a neighbour at work. */
+const LOOK_MS = 300
+
+/** Waits until others leave the machine alone, but not for ever; resolves with whether they do. */
+export async function untilQuiet(patienceMs: number): Promise<boolean> {
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    const watch = new NoiseWatch()
+    await delay(LOOK_MS)
+    if (watch.end().foreignShare <= MAX_FOREIGN_SHARE) return true
+    if (performance.now() >= deadline) return false
+  }
 }
 
 /** Watches from its making until `end`. */

@@ -39,6 +39,7 @@ export class MeasuredProcess {
   #unfinished = ''
   readonly #timer: NodeJS.Timeout
   readonly #events: (BenchEvent & { readonly at: number })[] = []
+  readonly #counts = new Map<string, number>()
   readonly #waiting = new Set<() => void>()
 
   constructor(command: string, args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv } = {}) {
@@ -99,6 +100,13 @@ export class MeasuredProcess {
     }
   }
 
+  /** Resolves when it has told so many events of a name. */
+  async times(name: string, count: number, timeoutMs: number): Promise<void> {
+    await this.event(() => (this.#counts.get(name) ?? 0) >= count, timeoutMs).catch((cause: unknown) => {
+      throw new Error(`${name}: ${this.#counts.get(name) ?? 0} of ${count} times`, { cause })
+    })
+  }
+
   /** Resolves when it has ended with code 0. */
   async success(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), timeoutMs)
@@ -125,7 +133,12 @@ export class MeasuredProcess {
     const lines = (this.#unfinished + text).split('\n')
     this.#unfinished = lines.pop() ?? ''
     const at = performance.now()
-    for (const line of lines) if (line.startsWith('{')) this.#events.push({ ...JSON.parse(line), at })
+    for (const line of lines) {
+      if (!line.startsWith('{')) continue
+      const event = JSON.parse(line) as BenchEvent
+      this.#events.push({ ...event, at })
+      this.#counts.set(event.event, (this.#counts.get(event.event) ?? 0) + 1)
+    }
     this.#wake()
   }
 

@@ -1,17 +1,20 @@
 /**
  * The bench: `npm run bench -- [--quick] [--only ROW[,ROW]] [--rounds N] [--contenders NAME,NAME] [--bytes N]
- * [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations on this machine.
+ * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations on this machine.
  */
 import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { cleanUp, openBench, type RowResult, type RunOptions, runRow } from './bench.ts'
 import { benchAddress, inOwnNetwork } from './network.ts'
+import { writePlots } from './plots.ts'
 import { ROWS } from './rows/rows.ts'
 import { renderRow } from './table.ts'
 
 const DEFAULT_ROUNDS = 5
 const QUICK_ROUNDS = 3
+const PATIENCE_S = 10
+const QUICK_PATIENCE_S = 1
 /** The size of the shards in the old report. */
 const FILE_BYTES = 492_000_000
 const QUICK_FILE_BYTES = 246_000_000
@@ -23,6 +26,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     contenders: { type: 'string' },
     bytes: { type: 'string' },
+    patience: { type: 'string' },
     json: { type: 'string' },
     plots: { type: 'string' },
     list: { type: 'boolean', default: false },
@@ -47,6 +51,7 @@ async function main(): Promise<number> {
     quick: values.quick,
     address: benchAddress(),
     contenders: values.contenders?.split(',') ?? [],
+    patienceMs: Number(values.patience ?? (values.quick ? QUICK_PATIENCE_S : PATIENCE_S)) * 1000,
     say: (line) => console.error(line),
   }
   process.on('SIGTERM', () => process.exit(143))
@@ -66,6 +71,7 @@ async function main(): Promise<number> {
   }
   if (values.json !== undefined)
     await writeFile(values.json, `${JSON.stringify({ ...about, results }, null, 1)}\n`)
+  if (values.plots !== undefined) await writePlots(values.plots, results)
   return 0
 }
 

@@ -31,6 +31,7 @@ export function renderRow(result: RowResult): string {
     `## ${row.name}: ${row.title}`,
     ...columns([head, ...lines]),
     ...(ratio === null ? [] : [verdict(result, ratio, best)]),
+    ...(row.limit === undefined ? [] : limited(result, row.limit)),
     ...(noise.isNoisy ? [noisy(result)] : []),
     ...problems.map((problem) => `not measured: ${problem.split('\n')[0]}`),
     '',
@@ -41,6 +42,12 @@ function verdict({ row: { target } }: RowResult, ratio: number, best: string | n
   const reached =
     target === null ? '' : `; target ${target.toFixed(2)}: ${ratio >= target ? 'reached' : 'not reached'}`
   return `gguf-swarm to ${best}: ${ratio.toFixed(2)} × as good${reached}`
+}
+
+function limited({ row, contenders }: RowResult, limit: number): readonly string[] {
+  const our = contenders.find(({ name }) => name === 'gguf-swarm')
+  if (our === undefined) return []
+  return [`at most ${limit} ${row.unit}: ${our.value <= limit ? 'reached' : 'not reached'}`]
 }
 
 function noisy({ noise }: RowResult): string {

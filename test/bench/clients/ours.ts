@@ -1,5 +1,5 @@
 /** This program, by its command line. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MeasuredProcess } from '../processes.ts'
@@ -10,19 +10,18 @@ const CLI = fileURLToPath(new URL('../../../bin/gguf-swarm.js', import.meta.url)
 /** Nobody listens at the discard port: the swarm of the bench is told its peers. */
 const NO_BOOTSTRAP_PORT = 9
 
-/** Starts the command line with a private DHT that is empty. */
+/** Starts the command line, with a private DHT that is empty unless told; null for what joins none. */
 export function startOurs(
   args: readonly string[],
   address: string,
-  bootstrap = `${address}:${NO_BOOTSTRAP_PORT}`,
+  bootstrap: string | null = `${address}:${NO_BOOTSTRAP_PORT}`,
 ): MeasuredProcess {
   return new MeasuredProcess(process.execPath, [
     CLI,
     ...args,
     '--bind',
     address,
-    '--bootstrap',
-    bootstrap,
+    ...(bootstrap === null ? [] : ['--bootstrap', bootstrap]),
     '--json',
   ])
 }
@@ -80,11 +79,4 @@ export const ours: Client = {
       stop: () => host.stop(),
     }
   },
-}
-
-/** A .torrent is as good as the hashes in it. */
-export async function sameTorrent(a: string, b: string): Promise<boolean> {
-  const [left, right] = await Promise.all([readFile(a), readFile(b)])
-  const info = (bytes: Buffer): Buffer => bytes.subarray(bytes.indexOf('4:info'))
-  return info(left).subarray(0, -1).includes(info(right).subarray(0, -64))
 }

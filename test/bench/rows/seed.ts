@@ -47,45 +47,68 @@ export async function pull(
   }
 }
 
-export const seed: Row = {
-  name: 'seed',
-  title: 'seed, pushing to a bare block puller',
-  unit: 'MB/s',
-  better: 'more',
-  target: 1.1,
-  shown: ['after the first block', 'first block ms'],
+/** Downloaders of one shard at once. */
+const CROWD = 8
 
-  async prepare(bench: Bench): Promise<ReadyRow> {
-    const file = await bench.file()
-    const { there, missing } = present(bench, [ours, libtorrent, aria2, webtorrent])
+function row(about: Omit<Row, 'prepare'>, pullers: number): Row {
+  return { ...about, prepare: (bench) => prepare(bench, pullers) }
+}
 
-    const contender = (client: Client): Contender => ({
-      name: client.name,
-      async run({ check }): Promise<Sample> {
-        const folder = await bench.folder(`seed-${client.name}`)
-        const seeding = await client.seed!({ files: [file], folder, address: bench.address })
-        try {
-          // Once before it counts: the first reading of a file is checked, compiled and cached.
-          await pull(seeding, file, { check })
-          const before = seeding.cost()
-          const { tookMs, firstBlockMs, cpuSeconds } = await pull(seeding, file, { check: false })
-          const cost = costSince(before, seeding.cost())
-          return {
-            value: file.length / 1e3 / tookMs[0]!,
-            sides: { seed: cost },
-            bytes: file.length,
-            // When a seeder unchokes is its policy (aria2 looks once a second), not its speed: both are told.
-            marks: {
-              'after the first block': file.length / 1e3 / (tookMs[0]! - firstBlockMs),
-              'first block ms': firstBlockMs,
-              pullerCpuSeconds: cpuSeconds,
-            },
-          }
-        } finally {
-          await seeding.stop()
-        }
-      },
-    })
-    return { contenders: there.map(contender), missing, async [Symbol.asyncDispose]() {} }
+export const seed: Row = row(
+  {
+    name: 'seed',
+    title: 'seed, pushing to a bare block puller',
+    unit: 'MB/s',
+    better: 'more',
+    target: 1.1,
+    shown: ['after the first block', 'first block ms'],
   },
+  1,
+)
+
+export const crowd: Row = row(
+  {
+    name: 'crowd',
+    title: `seed, ${CROWD} bare block pullers of one shard at once (sum of their rates)`,
+    unit: 'MB/s',
+    better: 'more',
+    target: 1,
+    shown: ['slowest to fastest'],
+  },
+  CROWD,
+)
+
+async function prepare(bench: Bench, pullers: number): Promise<ReadyRow> {
+  const file = await bench.file()
+  const { there, missing } = present(bench, [ours, libtorrent, aria2, webtorrent])
+
+  const contender = (client: Client): Contender => ({
+    name: client.name,
+    async run({ check }): Promise<Sample> {
+      const folder = await bench.folder(`seed-${client.name}`)
+      const seeding = await client.seed!({ files: [file], folder, address: bench.address })
+      try {
+        // Once before it counts: the first reading of a file is checked, compiled and cached.
+        await pull(seeding, file, { check })
+        const before = seeding.cost()
+        const { tookMs, firstBlockMs, cpuSeconds } = await pull(seeding, file, { check: false, pullers })
+        const cost = costSince(before, seeding.cost())
+        return {
+          value: (file.length * pullers) / 1e3 / Math.max(...tookMs),
+          sides: { seed: cost },
+          bytes: file.length * pullers,
+          // When a seeder unchokes is its policy (aria2 looks once a second), not its speed: both are told.
+          marks: {
+            'after the first block': file.length / 1e3 / (tookMs[0]! - firstBlockMs),
+            'first block ms': firstBlockMs,
+            'slowest to fastest': Math.min(...tookMs) / Math.max(...tookMs),
+            pullerCpuSeconds: cpuSeconds,
+          },
+        }
+      } finally {
+        await seeding.stop()
+      }
+    },
+  })
+  return { contenders: there.map(contender), missing, async [Symbol.asyncDispose]() {} }
 }
