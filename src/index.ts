@@ -10,6 +10,7 @@ export { Seeder, type SeederListener, type SeederOptions } from './fleet/seeder.
 export { type GgufVerdict, inspectGguf } from './gguf/inspect.ts'
 export { HashPool } from './library/hash-pool.ts'
 export { createLog, type Log, silentLog } from './log.ts'
+export { createInfo, type TorrentInfo } from './metainfo/create.ts'
 export { type InfoHash, parseInfoHash } from './metainfo/info-hash.ts'
 export { magnetFor } from './metainfo/magnet.ts'
 export { parseTorrentId, type TorrentId } from './metainfo/parse.ts'

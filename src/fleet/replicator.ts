@@ -8,6 +8,7 @@ import { messageOf } from '../errors.ts'
 import type { HashPool } from '../library/hash-pool.ts'
 import type { ShardFile, ShardLibrary } from '../library/shard-library.ts'
 import type { Log } from '../log.ts'
+import { buildInfo } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { parsePeerAddress } from '../metainfo/peer-address.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
@@ -248,7 +249,8 @@ export class Replicator implements AsyncDisposable {
       const { path, hashed } = await fetch.run()
       const { sha256, pieces, identity } = hashed
       this.#stock.kept(shard)
-      const record = { path, name, identity, infoHash, sha256, length, pieceLength, pieces }
+      const info = buildInfo({ name, length, pieceLength, pieces })
+      const record = { ...info, infoHash, path, identity, sha256 }
       if (!(await this.#options.library.adopt(record))) return // it changed since; the library will see what it is
       const [only, another] = supplied.whole
       if (only !== undefined && another === undefined) this.#memory.absolve(only)

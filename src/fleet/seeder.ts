@@ -9,7 +9,7 @@ import { HashPool } from '../library/hash-pool.ts'
 import { type ShardFile, ShardLibrary } from '../library/shard-library.ts'
 import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
-import { buildInfo, composeTorrentFile } from '../metainfo/create.ts'
+import { composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
 import type { FleetKey } from './fleet-key.ts'
@@ -234,7 +234,7 @@ export class Seeder implements AsyncDisposable {
     const { dht } = this.#options
     // A public torrent carries no bootstrap of ours: its clients have their own.
     const nodes = dht.kind === 'private' ? this.#network.dht.bootstrap : []
-    return composeTorrentFile({ info: buildInfo(shard).info, nodes })
+    return composeTorrentFile({ info: shard.info, nodes })
   }
 
   #withdraw(shard: ShardFile, reason: string): void {

@@ -1,16 +1,18 @@
 /**
  * Hashes files off the main thread, which is busy with peers: a few worker threads, each with one file at a
- * time. Threads start when there is work and end when there is none for a while.
+ * time; one that has none helps another with its file. Threads start when there is work and end when there is
+ * none for a while.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { FailedError } from '../errors.ts'
-import type { HashJob, HashResult } from './hash-file.ts'
+import { type HashJob, type HashResult, withInfo } from './hash-file.ts'
+import { CANCELLED, type HashShare, LEAVE, LENT, newControl } from './hash-share.ts'
 import type { HashReply, HashRequest } from './hash-worker.ts'
 
 export type { HashedFile, HashJob, HashResult } from './hash-file.ts'
 
-/** Two threads read as fast as any one disk gives (1.1 GB/s measured); more would only take turns at it. */
+/** Two threads read as fast as any one disk gives, and one file has no work for a third: SHA-256 is one lane. */
 const MAX_THREADS = 2
 
 /** An idle thread keeps some 30 MB; after this long it is given back. */
@@ -39,14 +41,19 @@ export interface HashOptions {
 
 interface Task extends HashOptions {
   readonly job: HashJob
+  /** How its threads hear of what cannot wait until they read their port. */
+  readonly control: Int32Array
   readonly resolve: (result: HashResult) => void
   readonly reject: (error: unknown) => void
+  /** There once its file is open, if a second thread would be of use. */
+  share: HashShare | undefined
 }
 
-/** One thread, and the task it is at. */
+/** One thread, and the task that it is at, or helps with. */
 interface Thread {
   readonly worker: Worker
   task: Task | undefined
+  helps: Task | undefined
   idleTimer: NodeJS.Timeout | undefined
 }
 
@@ -76,6 +83,8 @@ export class HashPool {
       const done = (): void => signal?.removeEventListener('abort', cancel)
       const task: Task = {
         job,
+        control: newControl(),
+        share: undefined,
         ...(signal && { signal }),
         ...(onStart && { onStart }),
         ...(onProgress && { onProgress }),
@@ -109,11 +118,14 @@ export class HashPool {
     const tasks = [...this.#queue.splice(0), ...threads.flatMap(({ task }) => task ?? [])]
     for (const thread of threads) {
       thread.task = undefined
+      thread.helps = undefined
       clearTimeout(thread.idleTimer)
     }
     this.#threads.clear()
-    for (const { job, reject } of tasks)
+    for (const { job, control, reject } of tasks) {
+      Atomics.store(control, CANCELLED, 1)
       reject(new FailedError('stopped', `${job.path} was not hashed: stopping`))
+    }
     await Promise.all(threads.map(({ worker }) => worker.terminate()))
   }
 
@@ -121,23 +133,46 @@ export class HashPool {
     while (this.#queue.length > 0) {
       const thread = this.#idleThread()
       const task = thread && this.#queue.shift()
-      if (!thread || !task) return
-      clearTimeout(thread.idleTimer)
+      if (!thread || !task) {
+        this.#recall()
+        return
+      }
+      wake(thread)
       thread.task = task
-      thread.worker.ref()
-      send(thread.worker, { kind: 'hash', job: task.job })
+      send(thread.worker, { kind: 'hash', job: task.job, control: task.control })
       task.onStart?.()
+    }
+    this.#lend()
+  }
+
+  /** A file of its own comes before helping with another's. */
+  #recall(): void {
+    for (const { helps } of this.#threads) if (helps) Atomics.store(helps.control, LEAVE, 1)
+  }
+
+  /** A thread that would be idle helps with a file that has no helper yet. */
+  #lend(): void {
+    const helped = new Set([...this.#threads].map(({ helps }) => helps))
+    for (const { task } of [...this.#threads]) {
+      if (!task?.share || helped.has(task) || task.signal?.aborted) continue
+      const helper = this.#idleThread()
+      if (!helper) return
+      wake(helper)
+      helper.helps = task
+      Atomics.store(task.control, LEAVE, 0)
+      Atomics.store(task.control, LENT, 1)
+      send(helper.worker, { kind: 'help', share: task.share })
     }
   }
 
   #idleThread(): Thread | undefined {
-    for (const thread of this.#threads) if (!thread.task) return thread
+    for (const thread of this.#threads) if (!thread.task && !thread.helps) return thread
     return this.#threads.size < this.#maxThreads ? this.#startThread() : undefined
   }
 
   #startThread(): Thread {
     const worker = new Worker(this.#workerUrl)
-    const thread: Thread = { worker, task: undefined, idleTimer: undefined }
+    const thread: Thread = { worker, task: undefined, helps: undefined, idleTimer: undefined }
     worker.on('message', (reply: HashReply) => this.#onReply(thread, reply))
     worker.on('error', (error) => this.#onEnd(thread, error))
     worker.on('exit', (code) => this.#onEnd(thread, new Error(`its thread ended with code ${code}`)))
@@ -146,17 +181,37 @@ export class HashPool {
   }
 
   #onReply(thread: Thread, reply: HashReply): void {
+    // Its last words, on the way to its end: nothing of it must rest now.
+    if (!this.#threads.has(thread)) return
     const { task } = thread
-    if (!task) return
-    if (reply.kind === 'progress') {
-      if (!task.signal?.aborted) task.onProgress?.(reply.hashedBytes)
-      return
+    switch (reply.kind) {
+      case 'opened':
+        if (task) task.share = reply.share
+        this.#dispatch()
+        return
+      case 'progress':
+        if (task && !task.signal?.aborted) task.onProgress?.(reply.hashedBytes)
+        return
+      case 'helped':
+        this.#returned(thread)
+        break
+      case 'result':
+      case 'failed':
+        thread.task = undefined
+        if (task) settle(task, reply)
     }
-    thread.task = undefined
-    if (reply.kind === 'result') task.resolve(reply.result)
-    else task.reject(Object.assign(new Error(reply.message), { code: reply.code }))
     this.#dispatch()
-    if (!thread.task) this.#rest(thread)
+    if (!thread.task && !thread.helps) this.#rest(thread)
+  }
+
+  /** The helper has let go of its last group: what it did not do is left to the file's own thread. */
+  #returned(thread: Thread): void {
+    const { helps } = thread
+    thread.helps = undefined
+    if (!helps) return
+    Atomics.store(helps.control, LENT, 0)
+    // Unless it was called away, it found nothing more to do, or died of it: nobody is sent after it.
+    if (Atomics.load(helps.control, LEAVE) === 0) helps.share = undefined
   }
 
   /** An idle thread neither keeps the process alive nor stays for ever. */
@@ -172,6 +227,7 @@ export class HashPool {
   #onEnd(thread: Thread, cause: unknown): void {
     if (!this.#threads.delete(thread)) return
     clearTimeout(thread.idleTimer)
+    this.#returned(thread)
     const { task } = thread
     thread.task = undefined
     task?.reject(
@@ -184,10 +240,27 @@ export class HashPool {
   #cancel(task: Task): void {
     const waiting = this.#queue.indexOf(task)
     if (waiting >= 0) this.#queue.splice(waiting, 1)
-    for (const thread of this.#threads) if (thread.task === task) send(thread.worker, { kind: 'cancel' })
+    Atomics.store(task.control, CANCELLED, 1)
     // At once, as a disk that hangs would keep the thread from answering.
     task.reject(task.signal?.reason)
   }
+}
+
+function settle(
+  { job, resolve, reject }: Task,
+  reply: Extract<HashReply, { kind: 'result' | 'failed' }>,
+): void {
+  try {
+    if (reply.kind === 'failed') throw Object.assign(new Error(reply.message), { code: reply.code })
+    resolve(withInfo(job, reply.result)) // throws of a name that no torrent can carry
+  } catch (error) {
+    reject(error)
+  }
+}
+
+function wake(thread: Thread): void {
+  clearTimeout(thread.idleTimer)
+  thread.worker.ref()
 }
 
 function send(worker: Worker, request: HashRequest): void {

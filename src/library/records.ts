@@ -8,24 +8,18 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { asDiskError, messageOf, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { buildInfo } from '../metainfo/create.ts'
-import type { InfoHash } from '../metainfo/info-hash.ts'
+import { buildInfo, type TorrentInfo } from '../metainfo/create.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { TEMPORARY_FILE, writeFileAtomic } from './atomic-file.ts'
 import { type FileIdentity, identityFromJson, identityToJson } from './identity.ts'
 import { shardNameProblem } from './shard-name.ts'
 
 /** One shard as it was when it was hashed. */
-export interface ShardRecord {
+export interface ShardRecord extends TorrentInfo {
   /** Absolute, as found under the root; a symbolic link stays the link. */
   readonly path: string
-  readonly name: string
   readonly identity: FileIdentity
-  readonly infoHash: InfoHash
   readonly sha256: string
-  readonly length: number
-  readonly pieceLength: number
-  readonly pieces: Uint8Array
 }
 
 /** Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed. */
@@ -40,6 +34,9 @@ const VERSION = 1
 
 /** A record of a 8 TB file has 14 MB; more is no record. */
 const MAX_RECORD_BYTES = 32_000_000
+
+/** Records read at once at start: one after the other, a thousand take longer to ask for than to read. */
+const PARALLEL_LOADS = 4
 
 const RECORD_FILE = /^[0-9a-f]{40}\.json$/
 
@@ -62,29 +59,34 @@ export class ShardRecords {
     this.#byPath.clear()
     const names = await this.#list()
     const damaged: string[] = []
-    for (const name of names) {
-      const file = join(this.#folder, name)
-      if (TEMPORARY_FILE.test(name)) {
-        // Left by a process that was killed while it wrote.
-        await rm(file, { force: true }).catch(() => {})
-        continue
-      }
-      if (!RECORD_FILE.test(name)) continue
-      try {
-        const record = parseRecord(await readLimited(file))
-        if (fileNameOf(record.path) !== name) throw new Error('it is the record of another path')
-        this.#byPath.set(record.path, record)
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') continue
-        damaged.push(`${name} (${messageOf(error)})`)
-        await rename(file, `${file}.damaged`).catch(() => {})
-      }
+    const lane = async (): Promise<void> => {
+      for (let name = names.pop(); name !== undefined; name = names.pop()) await this.#loadOne(name, damaged)
     }
+    await Promise.all(Array.from({ length: PARALLEL_LOADS }, lane))
     if (damaged.length === 0) return
     const shown = damaged.slice(0, 3).join(', ')
     this.#log.warn(
       `${damaged.length} damaged record(s) in ${this.#folder} put aside, their shards are hashed again: ${shown}`,
     )
+  }
+
+  async #loadOne(name: string, damaged: string[]): Promise<void> {
+    const file = join(this.#folder, name)
+    if (TEMPORARY_FILE.test(name)) {
+      // Left by a process that was killed while it wrote.
+      await rm(file, { force: true }).catch(() => {})
+      return
+    }
+    if (!RECORD_FILE.test(name)) return
+    try {
+      const record = parseRecord(await readLimited(file))
+      if (fileNameOf(record.path) !== name) throw new Error('it is the record of another path')
+      this.#byPath.set(record.path, record)
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return
+      damaged.push(`${name} (${messageOf(error)})`)
+      await rename(file, `${file}.damaged`).catch(() => {})
+    }
   }
 
   get(path: string): ShardRecord | undefined {
@@ -175,7 +177,7 @@ function parseRecord(text: string): ShardRecord {
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256)
   if (!wellFormed || identity.size !== BigInt(length)) throw new Error('a value is missing or out of range')
-  const info = buildInfo({ name, length, pieceLength, pieces: new Uint8Array(Buffer.from(pieces, 'base64')) })
+  const info = buildInfo({ name, length, pieceLength, pieces: Buffer.from(pieces, 'base64') })
   if (info.infoHash !== infoHash) throw new Error('its infohash is not that of its hashes')
-  return { path, name, identity, infoHash: info.infoHash, sha256, length, pieceLength, pieces: info.pieces }
+  return { ...info, path, identity, sha256 }
 }

@@ -222,8 +222,8 @@ export class ShardFiles {
       if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, state.identity))
         return this.#restart(path)
       if (this.#suspects.isRotten(path, hashed)) return this.#reject(path, state, { ...ROTTEN, retry: false })
-      const { name, infoHash, sha256, pieceLength, pieces } = hashed
-      const record = { path, name, identity: hashed.identity, infoHash, sha256, length, pieceLength, pieces }
+      const { kind: _, ...content } = hashed
+      const record = { ...content, path }
       await this.#options.records.keep(record)
       if (isCurrent()) this.#seed(path, record)
     } catch (error) {

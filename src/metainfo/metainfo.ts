@@ -76,6 +76,19 @@ export function metainfoFromInfo(info: Uint8Array): Metainfo {
   return { ...read, torrentFile: composeTorrentFile({ info: read.info }), nodes: [] }
 }
 
+interface CheckedInfo extends InfoDictionary {
+  readonly pieces: Uint8Array
+}
+
+/** The info dictionary of a torrent that was checked, or made, before; `name` is its file's. */
+export function infoDictionaryOf(torrentFile: Uint8Array): {
+  readonly info: CheckedInfo
+  readonly name: string
+} {
+  const { info } = bencode.decode(torrentFile) as unknown as { info: CheckedInfo }
+  return { info, name: readName(info) }
+}
+
 function readInfo(info: Uint8Array): TorrentInfo {
   scan(info)
   const dictionary = bencode.decode(info) as InfoDictionary

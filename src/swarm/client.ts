@@ -17,6 +17,7 @@ import { PieceBuffers } from './lane/piece-buffers.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
+import { seededTorrent } from './seeded-torrent.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { serveFrames } from './upload-queue.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
@@ -150,7 +151,7 @@ export class SwarmClient implements AsyncDisposable {
     file: ServedFile,
     onFailed: (error: Error) => void,
   ): SwarmTorrent {
-    const torrent = this.#client.add(torrentFile, {
+    const torrent = this.#client.add(seededTorrent(torrentFile, file), {
       announce: [],
       skipVerify: true,
       store: InPlaceStore,

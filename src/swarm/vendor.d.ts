@@ -226,6 +226,25 @@ declare module 'webtorrent' {
     _drain(): void
   }
 
+  /** What parse-torrent makes of a `.torrent` of one file; the engine takes it as well as the bytes. */
+  export interface ParsedTorrent {
+    readonly infoHash: string
+    readonly name: string
+    readonly info: object
+    readonly announce: readonly string[]
+    readonly urlList: readonly string[]
+    readonly files: readonly {
+      readonly path: string
+      readonly name: string
+      readonly length: number
+      readonly offset: number
+    }[]
+    readonly length: number
+    readonly pieceLength: number
+    readonly lastPieceLength: number
+    readonly pieces: ArrayLike<unknown>
+  }
+
   export interface TorrentOptions {
     announce: readonly string[]
     skipVerify?: boolean
@@ -263,7 +282,7 @@ declare module 'webtorrent' {
     secure: number
     /** Of each torrent. */
     maxConns: number
-    add(torrentId: Uint8Array | string, options: TorrentOptions): Torrent
+    add(torrentId: Uint8Array | string | ParsedTorrent, options: TorrentOptions): Torrent
     destroy(callback: (error?: Error | null) => void): void
     _connPool: {
       readonly tcpServer: import('node:net').Server | null

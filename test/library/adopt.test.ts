@@ -29,8 +29,8 @@ async function recordOf(file: string, path: string): Promise<ShardRecord> {
   const name = basename(path)
   const hashed = await hashFile({ path: file, name, pieceLength: pieceLengthFor(BYTES) })
   assert.ok(hashed.kind === 'hashed')
-  const { infoHash, sha256, length, pieceLength, pieces, identity } = hashed
-  return { path, name, identity, infoHash, sha256, length, pieceLength, pieces }
+  const { kind: _, ...content } = hashed
+  return { ...content, path }
 }
 
 /** Gives it its name the way a download does, with events for a watcher at each step, and adopts it. */

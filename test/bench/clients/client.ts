@@ -1,0 +1,76 @@
+/**
+ * One interface for every implementation. Each is set up for its best on this work (TCP, no rate limits, no
+ * discovery), and otherwise as its makers ship it.
+ */
+import type { BenchFile, Cost } from '../model.ts'
+import type { PeerAt, Tracker } from '../tracker.ts'
+
+/** One file to fetch, and who has it. */
+export interface Wanted {
+  readonly file: BenchFile
+  readonly peer: PeerAt
+}
+
+export interface GetJob {
+  /** All at once, by one process. */
+  readonly wanted: readonly Wanted[]
+  /** An empty folder of its own: settings and downloads. */
+  readonly folder: string
+  readonly address: string
+  /** Knows the peers of `wanted`. */
+  readonly tracker: Tracker
+}
+
+export interface Got {
+  /**
+   * From the start of the process to its end, for programs that end; from the order to the client's own word that
+   * the file is whole, for programs that stay (their start is not counted).
+   */
+  readonly tookMs: number
+  /** In the order of `wanted`. */
+  readonly paths: readonly string[]
+  readonly cost: Cost
+  readonly marks?: Readonly<Record<string, number>>
+}
+
+export interface SeedJob {
+  readonly files: readonly BenchFile[]
+  readonly folder: string
+  readonly address: string
+}
+
+/** A process that seeds. */
+export interface Seeding {
+  readonly peer: PeerAt
+  cost(): Cost
+  stop(): Promise<void>
+}
+
+export interface CreateJob {
+  readonly file: BenchFile
+  /** An empty folder of its own. */
+  readonly folder: string
+}
+
+export interface Created {
+  readonly tookMs: number
+  readonly cost: Cost
+  readonly torrentFile: string
+  readonly marks?: Readonly<Record<string, number>>
+}
+
+/** An implementation, and what it can do. */
+export interface Client {
+  readonly name: string
+  /** Left out of `--quick`: it takes half a minute to come up to speed. */
+  readonly slow?: boolean
+  /** Its version; null when it is not there. */
+  version(): string | null
+  readonly get?: (job: GetJob) => Promise<Got>
+  readonly seed?: (job: SeedJob) => Promise<Seeding>
+  readonly create?: (job: CreateJob) => Promise<Created>
+}
+
+/** No transfer of the bench takes so long on any machine that one would measure on. */
+export const TRANSFER_TIMEOUT_MS = 120_000
+export const START_TIMEOUT_MS = 60_000

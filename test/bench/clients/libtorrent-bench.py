@@ -1,0 +1,62 @@
+"""A libtorrent session for the bench: TCP only, no discovery, everything else as it comes.
+
+One JSON job on the command line:
+  {"mode": "get" | "seed", "listen": "ADDRESS:PORT",
+   "torrents": [{"torrentFile", "save", "peer": [HOST, PORT] | null}]}
+Prints one JSON event a line: listening, ready (all are seeded), whole (all have arrived).
+"""
+
+import json
+import os
+import sys
+
+import libtorrent as lt
+
+job = json.loads(sys.argv[1])
+
+
+def report(event, **details):
+    print(json.dumps({"event": event, **details}), flush=True)
+
+
+session = lt.session(
+    {
+        "listen_interfaces": job["listen"],
+        "enable_outgoing_utp": False,
+        "enable_incoming_utp": False,
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        # Eight downloaders of one seeder are all served; eight is its default, one more is kept for luck.
+        "unchoke_slots_limit": 16,
+        "allow_multiple_connections_per_ip": True,
+        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+    }
+)
+report("listening", port=session.listen_port())
+missing = 0
+for torrent in job["torrents"]:
+    parameters = lt.load_torrent_file(torrent["torrentFile"])
+    parameters.save_path = torrent["save"]
+    flags = parameters.flags & ~lt.torrent_flags.auto_managed & ~lt.torrent_flags.paused
+    if job["mode"] == "seed":
+        flags |= lt.torrent_flags.seed_mode
+    parameters.flags = flags
+    handle = session.add_torrent(parameters)
+    missing += 1
+    if torrent.get("peer"):
+        handle.connect_peer(tuple(torrent["peer"]))
+if job["mode"] == "seed":
+    report("ready")
+while True:
+    session.wait_for_alert(10_000)
+    for alert in session.pop_alerts():
+        if isinstance(alert, lt.torrent_finished_alert) and job["mode"] == "get":
+            missing -= 1
+            if missing == 0:
+                report("whole")
+                sys.stdout.flush()
+                os._exit(0)
+        elif isinstance(alert, (lt.file_error_alert, lt.torrent_error_alert, lt.listen_failed_alert)):
+            print(alert.message(), file=sys.stderr, flush=True)

@@ -1,0 +1,82 @@
+/** This program, by its command line. */
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { MeasuredProcess } from '../processes.ts'
+import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
+import { versionOf } from './tool.ts'
+
+const CLI = fileURLToPath(new URL('../../../bin/gguf-swarm.js', import.meta.url))
+/** Nobody listens at the discard port: the swarm of the bench is told its peers. */
+const NO_BOOTSTRAP_PORT = 9
+
+/** Starts the command line, with a private DHT that is empty unless told; null for what joins none. */
+export function startOurs(
+  args: readonly string[],
+  address: string,
+  bootstrap: string | null = `${address}:${NO_BOOTSTRAP_PORT}`,
+): MeasuredProcess {
+  return new MeasuredProcess(process.execPath, [
+    CLI,
+    ...args,
+    '--bind',
+    address,
+    ...(bootstrap === null ? [] : ['--bootstrap', bootstrap]),
+    '--json',
+  ])
+}
+
+export const ours: Client = {
+  name: 'gguf-swarm',
+  version: () => versionOf(process.execPath, [CLI, '--version'], /(\d+\.\d+\.\d+)/),
+
+  async get({ wanted, folder, address }) {
+    const out = join(folder, 'got')
+    const ids = wanted.map(({ file }) => file.torrentFile)
+    const peers = [...new Set(wanted.map(({ peer }) => `${peer.host}:${peer.port}`))]
+    const process_ = startOurs(
+      ['get', ...ids, '--out', out, ...peers.flatMap((peer) => ['--peer', peer])],
+      address,
+    )
+    const done = await Promise.all(
+      wanted.map(({ file }) =>
+        process_.event(
+          (event) => event.event === 'done' && event['infoHash'] === file.infoHash,
+          TRANSFER_TIMEOUT_MS,
+        ),
+      ),
+    )
+    await process_.success(START_TIMEOUT_MS)
+    const metadata = await process_.event('metadata', 1)
+    return {
+      tookMs: process_.endedAt! - process_.startedAt,
+      paths: done.map((event) => String(event['path'])),
+      cost: process_.cost(),
+      marks: {
+        metadataMs: metadata.at - process_.startedAt,
+        doneMs: Math.max(...done.map(({ at }) => at)) - process_.startedAt,
+      },
+    }
+  },
+
+  async seed({ files, folder, address }) {
+    // Kept from sample to sample, beside the shards: a host that starts again hashes nothing.
+    const home = join(dirname(files[0]!.folder), 'host')
+    await mkdir(home, { recursive: true })
+    const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(folder, 'torrents')]
+    const root = files.length === 1 ? files[0]!.folder : dirname(files[0]!.folder)
+    const host = startOurs(['seed', root, '--port', '0', '--dht-port', '0', ...folders], address)
+    const listening = await host.event('listening', START_TIMEOUT_MS)
+    for (const { infoHash } of files) {
+      await host.event(
+        (event) => event.event === 'seeding' && event['infoHash'] === infoHash,
+        START_TIMEOUT_MS,
+      )
+    }
+    return {
+      peer: { host: address, port: Number(listening['port']) },
+      cost: () => host.cost(),
+      stop: () => host.stop(),
+    }
+  },
+}

@@ -1,0 +1,39 @@
+/** Stock WebTorrent, the version this program is built on. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { MeasuredProcess } from '../processes.ts'
+import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
+
+const SCRIPT = fileURLToPath(new URL('webtorrent-peer.js', import.meta.url))
+const MANIFEST = new URL('../../../node_modules/webtorrent/package.json', import.meta.url)
+
+export const webtorrent: Client = {
+  name: 'webtorrent',
+  version: () => (JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string }).version,
+
+  async get({ wanted, folder }) {
+    const torrents = wanted.map(({ file, peer }) => ({
+      torrentFile: file.torrentFile,
+      save: folder,
+      peer: [peer.host, peer.port],
+    }))
+    const job = JSON.stringify({ mode: 'get', torrents })
+    const peer = new MeasuredProcess(process.execPath, [SCRIPT, job])
+    const { at } = await peer.event('whole', TRANSFER_TIMEOUT_MS)
+    await peer.success(START_TIMEOUT_MS)
+    return {
+      tookMs: at - peer.startedAt,
+      paths: wanted.map(({ file }) => join(folder, file.name)),
+      cost: peer.cost(),
+    }
+  },
+
+  async seed({ files, address }) {
+    const torrents = files.map(({ torrentFile, folder }) => ({ torrentFile, save: folder }))
+    const peer = new MeasuredProcess(process.execPath, [SCRIPT, JSON.stringify({ mode: 'seed', torrents })])
+    const { port } = (await peer.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
+    await peer.event('ready', START_TIMEOUT_MS)
+    return { peer: { host: address, port }, cost: () => peer.cost(), stop: () => peer.stop() }
+  },
+}

@@ -1,0 +1,88 @@
+/**
+ * The bench: `npm run bench -- [--quick] [--only ROW[,ROW]] [--rounds N] [--contenders NAME,NAME] [--bytes N]
+ * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations on this machine.
+ */
+import { writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { cleanUp, openBench, type RowResult, type RunOptions, runRow } from './bench.ts'
+import { benchAddress, inOwnNetwork } from './network.ts'
+import { writePlots } from './plots.ts'
+import { ROWS } from './rows/rows.ts'
+import { renderRow } from './table.ts'
+
+const DEFAULT_ROUNDS = 5
+const QUICK_ROUNDS = 3
+const PATIENCE_S = 10
+const QUICK_PATIENCE_S = 1
+/** The size of the shards in the old report. */
+const FILE_BYTES = 492_000_000
+const QUICK_FILE_BYTES = 246_000_000
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    contenders: { type: 'string' },
+    bytes: { type: 'string' },
+    patience: { type: 'string' },
+    json: { type: 'string' },
+    plots: { type: 'string' },
+    list: { type: 'boolean', default: false },
+  },
+})
+
+async function main(): Promise<number> {
+  const names = values.only?.split(',')
+  const unknown = names?.filter((name) => !ROWS.some((row) => row.name === name)) ?? []
+  if (values.list || unknown.length > 0) {
+    if (unknown.length > 0) console.error(`no such row: ${unknown.join(', ')}; there are:`)
+    for (const { name, title } of ROWS) console.log(`${name.padEnd(12)} ${title}`)
+    return unknown.length > 0 ? 2 : 0
+  }
+  const code = await inOwnNetwork()
+  if (code !== null) return code
+
+  const rows = ROWS.filter(({ name, slow }) => names?.includes(name) ?? !(values.quick && slow))
+  const options: RunOptions = {
+    rounds: Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : DEFAULT_ROUNDS)),
+    fileBytes: Number(values.bytes ?? (values.quick ? QUICK_FILE_BYTES : FILE_BYTES)),
+    quick: values.quick,
+    address: benchAddress(),
+    contenders: values.contenders?.split(',') ?? [],
+    patienceMs: Number(values.patience ?? (values.quick ? QUICK_PATIENCE_S : PATIENCE_S)) * 1000,
+    say: (line) => console.error(line),
+  }
+  process.on('SIGTERM', () => process.exit(143))
+  await using bench = await openBench(options)
+  const results: RowResult[] = []
+  for (const row of rows) {
+    const result = await runRow(row, bench, options)
+    results.push(result)
+    console.log(renderRow(result))
+    await cleanUp()
+  }
+  const about = {
+    time: new Date().toISOString(),
+    node: process.version,
+    machine: machine(),
+    options: plain(options),
+  }
+  if (values.json !== undefined)
+    await writeFile(values.json, `${JSON.stringify({ ...about, results }, null, 1)}\n`)
+  if (values.plots !== undefined) await writePlots(values.plots, results)
+  return 0
+}
+
+/** Enough to understand the figures, and nothing that names a machine. */
+function machine(): object {
+  const all = cpus()
+  return { cores: all.length, arch: process.arch, platform: process.platform }
+}
+
+function plain({ say: _, ...options }: RunOptions): object {
+  return options
+}
+
+process.exitCode = await main()
