@@ -219,11 +219,8 @@ export class Replicator implements AsyncDisposable {
     }
     if (standing === 'occupied') {
       this.#memory.refuse(shard)
-      this.#tell(
-        shard,
-        'occupied',
-        'another file has this name here; rename one of them, and restart this host',
-      )
+      const reason = 'another file has this name here; rename one of them, and restart this host'
+      this.#tell(shard, 'occupied', reason)
       return
     }
     const claimMs = settings.replicas === null ? 0 : CLAIM_MS

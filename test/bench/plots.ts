@@ -32,7 +32,8 @@ export function plot({ row, contenders }: RowResult): string {
     '@media (prefers-color-scheme: dark){text{fill:#e6edf3}.note{fill:#8b949e}.range{stroke:#e6edf3}}</style>',
     `<title>${escaped(row.title)}</title>`,
     `<text x="0" y="18" ${FONT} font-size="15" font-weight="600">${escaped(row.title)}</text>`,
-    `<text class="note" x="0" y="38" ${FONT} font-size="12">${escaped(row.unit)}, ${row.better} is better; median, line: all samples</text>`,
+    `<text class="note" x="0" y="38" ${FONT} font-size="12">` +
+      `${escaped(row.unit)}, ${row.better} is better; median, line: all samples</text>`,
     ...sorted.map((contender, index) => bar(contender, TOP + index * (BAR_HEIGHT + GAP), most)),
     '</svg>',
     '',
@@ -50,7 +51,8 @@ function bar({ name, value, samples, apart }: ContenderResult, y: number, most: 
     `<text x="0" y="${middle + 5}" ${FONT} font-size="13">${escaped(name)}</text>`,
     `<rect x="${LABEL_WIDTH}" y="${y}" width="${fixed(value * scale)}" height="${BAR_HEIGHT}" rx="3" fill="${colour}"/>`,
     `<line class="range" x1="${fixed(low!)}" x2="${fixed(high!)}" y1="${middle}" y2="${middle}" stroke-width="1.5"/>`,
-    `<text x="${fixed(at)}" y="${middle + 5}" ${FONT} font-size="13">${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}</text>`,
+    `<text x="${fixed(at)}" y="${middle + 5}" ${FONT} font-size="13">` +
+      `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}</text>`,
   ].join('\n')
 }
 

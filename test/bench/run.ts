@@ -1,6 +1,7 @@
 /**
  * The bench: `npm run bench -- [--quick] [--only ROW[,ROW]] [--rounds N] [--contenders NAME,NAME] [--bytes N]
- * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations on this machine.
+ * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations
+ * on this machine.
  */
 import { writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
