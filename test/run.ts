@@ -14,7 +14,7 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
     ],
     parallel: 2,
   },
-  swarm: { files: ['test/swarm/*.test.ts'], parallel: 2 },
+  swarm: { files: ['test/swarm/*.test.ts'], parallel: 4 },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
   page: { files: ['test/page/*.test.ts'], parallel: 1 },

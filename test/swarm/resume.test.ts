@@ -19,7 +19,7 @@ import {
 } from '../helpers/swarm.ts'
 
 const MIB = 1024 * 1024
-const BYTES = 160 * MIB
+const BYTES = 320 * MIB
 const UPLOAD_LIMIT = 25 * MIB
 const KILLS = 3
 /** What is fetched again after a kill, in seconds of downloading: the note of what is there lags so far behind. */
