@@ -46,6 +46,8 @@ export interface SessionOptions {
   readonly secret: Uint8Array
   readonly side: Side
   readonly send: (frame: Uint8Array) => void
+  /** 32 bytes that were never used before; random ones unless a test vector needs its own. */
+  readonly nonce?: Uint8Array
 }
 
 type State = 'hello' | 'proof' | 'proved' | 'refused'
@@ -61,7 +63,7 @@ export class CatalogueSession {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    this.#hello = encodeHello({ version: CATALOGUE_VERSION, nonce: randomBytes(32) })
+    this.#hello = encodeHello({ version: CATALOGUE_VERSION, nonce: options.nonce ?? randomBytes(32) })
   }
 
   get isProved(): boolean {
