@@ -258,6 +258,7 @@ test('one name, different files: nothing is guessed, nothing is replaced, each i
     assert.equal(told.code, 'name-conflict')
     assert.match(told.reason, /rename all but one/)
   }
+  await untilSaid(bystander.cli, 'Met host owner')
   await other!.cli.stop() // one rival is left, and the name is taken here
   const occupied = await owner.cli.waitForEvent('not-replicated', {
     timeoutMs: PATIENCE_MS,
