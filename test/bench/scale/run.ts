@@ -63,11 +63,12 @@ class Stage {
   }
 
   /** Hosts online and their whole copies; the whole status would be 20 MB each time. */
-  async seen(): Promise<{ readonly online: number; readonly copies: number }> {
+  async seen(): Promise<{ readonly online: number; readonly copies: number; readonly fetching: number }> {
     const answer = await fetch(new URL('/api/hosts', this.url))
     const { hosts: all } = (await answer.json()) as { readonly hosts: readonly HostStatus[] }
     const online = all.filter(({ state }) => state === 'online')
-    return { online: online.length, copies: online.reduce((sum, { seeding }) => sum + seeding, 0) }
+    const sum = (key: 'seeding' | 'fetching'): number => online.reduce((total, host) => total + host[key], 0)
+    return { online: online.length, copies: sum('seeding'), fetching: sum('fetching') }
   }
 
   order(order: Order): void {
@@ -221,6 +222,8 @@ async function measure(folder: string): Promise<object> {
   report(`${hosts} hosts × ${shards} shards${values.own ? ' of their own' : ''} arrive`, arrival)
   const rest = await stage.observe('at rest')
   stage.order({ do: 'fill', on: true })
+  // Each begins with a line in the log, all at the same time: what is timed must not be pushed out by them.
+  while ((await stage.seen()).fetching < hosts) await delay(PAUSE_MS)
   const filling = await stage.observe('filling, two shards at a time on every host')
   stage.order({ do: 'fill', on: false })
   const killedAt = performance.now()
