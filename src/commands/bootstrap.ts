@@ -3,7 +3,6 @@ import type { Argv } from 'yargs'
 import { DEFAULTS, parsePortOption } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { BootstrapNode } from '../fleet/bootstrap.ts'
-import { createLog } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf } from '../swarm/address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
@@ -36,7 +35,7 @@ type BootstrapArguments = ArgumentsOf<typeof builder>
 
 async function runBootstrap(args: BootstrapArguments, context: CommandContext): Promise<void> {
   const { bind, stateDir } = args
-  const log = createLog(context.err)
+  const { log } = context
   const options = { bind, stateDir, port: parsePortOption(args.port, '--port') }
   await using node = await BootstrapNode.start(options, {
     onNode: routingLine(log),

@@ -5,7 +5,7 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import { type SettleOptions, untilSettled } from '../fleet/settled.ts'
 import type { FleetStatus } from '../fleet/status.ts'
-import { createLog, printable } from '../log.ts'
+import { printable } from '../log.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
@@ -38,7 +38,7 @@ type StatusArguments = ArgumentsOf<typeof builder>
 async function runStatus(args: StatusArguments, context: CommandContext): Promise<void> {
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const options = { ...(await coordinatorOptions(args)), watchesSwarms: args.watch, onFailed: fail }
-  const log = createLog(context.err)
+  const { log } = context
   await using coordinator = await Coordinator.start(options)
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
