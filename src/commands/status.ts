@@ -5,7 +5,7 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import { type SettleOptions, untilSettled } from '../fleet/settled.ts'
 import type { FleetStatus } from '../fleet/status.ts'
-import { createLog, printable } from '../log.ts'
+import { printable } from '../log.ts'
 import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
@@ -42,7 +42,7 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   const settings = await coordinatorOptions(args)
   const allowed = allowedPeers(args, settings)
   const options = { ...settings, allowed, watchesSwarms: args.watch, onFailed: fail }
-  const log = createLog(context.err)
+  const { log } = context
   await using coordinator = await Coordinator.start(options)
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
