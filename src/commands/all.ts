@@ -4,6 +4,7 @@ import type { Loaded } from '../manual/load.ts'
 import { type Manual, manualOf } from '../manual/manual.ts'
 import { OUTPUT_OPTIONS } from '../manual/shared.ts'
 import { bootstrapCommand } from './bootstrap.ts'
+import { completionCommand } from './completion.ts'
 import type { CommandContext } from './context.ts'
 import { type CommandDefinition, commandModule, type YargsModule } from './define.ts'
 import { getCommand } from './get.ts'
@@ -36,6 +37,7 @@ const COMMANDS: readonly Prepared[] = [
   prepare(webCommand),
   prepare(verifyCommand),
   prepare(upCommand),
+  prepare(completionCommand),
 ]
 
 /** What each command takes. */

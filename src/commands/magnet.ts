@@ -18,6 +18,7 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { isName, readId } from './torrent-ids.ts'
 import { visitorNetwork } from './visitor.ts'
@@ -101,6 +102,7 @@ async function magnetsOfName(
   await using network = await Network.start(visitorNetwork(args, { stays: false }), {})
   await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
   const { shards } = await search.find(what, signal)
+  await rememberNames(key, await search.offered())
   return shards.map(({ infoHash, name, length }) => {
     return { infoHash, magnet: magnetFor({ infoHash, name, length, peers }) }
   })

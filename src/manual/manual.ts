@@ -125,7 +125,8 @@ function record(builder: Described['builder']): Recorded {
   return heard
 }
 
-function parameterOf(name: string, definition: OptionDefinition): Parameter {
+/** One option as its builder defines it. */
+export function parameterOf(name: string, definition: OptionDefinition): Parameter {
   const { type, alias, array, choices, describe = '', group, defaultDescription } = definition
   const value = definition.default
   return {
