@@ -14,6 +14,7 @@ import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { webCommand } from './commands/web.ts'
+import { VERSION } from './config.ts'
 import { EXIT, type ExitCode, messageOf, SwarmError, UsageError } from './errors.ts'
 import { printable } from './log.ts'
 
@@ -63,6 +64,7 @@ setTimeout(() => process.exit(), STOP_DEADLINE_MS).unref()
 function program(): ReturnType<typeof yargs> {
   return yargs(argv)
     .scriptName('gguf-swarm')
+    .version(VERSION)
     .usage('$0 <command>\n\nGGUF model shards over real BitTorrent.')
     .command(commandModule(seedCommand, context))
     .command(commandModule(getCommand, context))
