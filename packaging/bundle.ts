@@ -3,6 +3,8 @@
  * the published package depends on nothing: what is installed is what was tested, and no install script, compiler
  * or further download can fail.
  */
+import { globSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OutputChunk, type Plugin, rolldown } from 'rolldown'
 
@@ -11,12 +13,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** The lowest of `engines.node`; newer syntax (`using`) is written in older words. */
 const TARGET = 'node20.19'
 
-/** A worker is started by its file's name, so it is an entry of its own. */
-const ENTRIES = {
-  cli: 'src/cli.ts',
-  index: 'src/index.ts',
-  'hash-worker': 'src/library/hash-worker.ts',
-}
+/** A worker is started by its file's name, so each is an entry of its own, all in one folder. */
+const WORKERS = globSync('src/**/*-worker.ts', { cwd: ROOT }).map(
+  (path) => [basename(path, '.ts'), path] as const,
+)
+const ENTRIES = { cli: 'src/cli.ts', index: 'src/index.ts', ...Object.fromEntries(WORKERS) }
 
 /** What the oldest Node lacks; `test/package/old-node.test.ts` finds what is missing here. */
 const POLYFILLS: Readonly<Record<string, [string, string]>> = Object.fromEntries(

@@ -28,8 +28,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   swarm: PURE,
   fleet: ['library', 'swarm', 'config.ts', ...PURE],
   web: ['fleet', 'config.ts', ...PURE],
-  commands: ['web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
-  'cli.ts': ['commands', 'config.ts', ...BASE],
+  // Reads the builders of commands as data; what is done with them is the commands' own.
+  manual: ['config.ts', ...BASE],
+  commands: ['manual', 'web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'cli.ts': ['commands', 'manual', 'config.ts', ...BASE],
   'index.ts': ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
 }
 
@@ -43,6 +45,7 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   'parse-torrent': ['src/metainfo/parse.ts'],
   chokidar: ['src/library/watcher.ts'],
   yargs: ['src/cli.ts'],
+  'smol-toml': ['src/manual/config-file.ts'],
   uqr: ['src/metainfo/qr.ts'],
   ws: ['src/web/live-feed.ts'],
   // Handed to the page as files; nothing on this side runs them.

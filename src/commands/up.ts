@@ -12,7 +12,7 @@ import { createKeyFile, loadKeyFile } from '../fleet/fleet-key.ts'
 import { LocalFleet, type LocalFleetOptions } from '../fleet/local-fleet.ts'
 import { listShards } from '../library/walk.ts'
 import { FolderWatcher } from '../library/watcher.ts'
-import { createLog, formatBytes, type Log } from '../log.ts'
+import { formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { Board } from './board.ts'
 import { type CommandContext, jsonWriter, until, untilStopped } from './context.ts'
@@ -92,7 +92,7 @@ const builder = (yargs: Argv) =>
 type UpArguments = ArgumentsOf<typeof builder>
 
 async function runUp(args: UpArguments, context: CommandContext): Promise<void> {
-  const log = createLog(context.err)
+  const { log } = context
   const json = args.json ? jsonWriter(context.out) : null
   const { folder, shards } = await shardsToServe(args.dir, log)
   const options = await fleetOptions(args, shards, context)
