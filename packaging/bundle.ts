@@ -19,7 +19,7 @@ const WORKERS = globSync('src/**/*-worker.ts', { cwd: ROOT }).map(
 )
 const ENTRIES = { cli: 'src/cli.ts', index: 'src/index.ts', ...Object.fromEntries(WORKERS) }
 
-/** What the oldest Node lacks; `test/package/old-node.test.ts` finds what is missing here. */
+/** What the oldest Node lacks and the code uses; `lib` in tsconfig.json lets it use nothing else. */
 const POLYFILLS: Readonly<Record<string, [string, string]>> = Object.fromEntries(
   ['Promise.withResolvers', 'Map.groupBy'].map((name) => [
     name,

@@ -32,7 +32,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   manual: ['config.ts', ...BASE],
   commands: ['manual', 'web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
   'cli.ts': ['commands', 'manual', 'config.ts', ...BASE],
-  'index.ts': ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  // The library's functions, beside the commands: defaults and signals around what fleet has.
+  api: ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'index.ts': ['api', 'fleet', 'config.ts', ...PURE],
 }
 
 /** Where the values of each package are met; its types may be named anywhere in that folder. */
