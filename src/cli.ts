@@ -7,6 +7,7 @@ import { commandModules, MANUALS } from './commands/all.ts'
 import { type CommandContext, jsonWriter, type Terminal } from './commands/context.ts'
 import { ALTERNATIVES } from './commands/options.ts'
 import { type Voice, type VoiceArguments, voiceOf } from './commands/voice.ts'
+import { VERSION } from './config.ts'
 import { EXIT, type ExitCode, messageOf, SwarmError, UsageError } from './errors.ts'
 import { commandOf, loadSettings } from './manual/load.ts'
 import { withDefaults } from './manual/manual.ts'
@@ -90,6 +91,7 @@ function program(): ReturnType<typeof yargs> {
   const manual = commandOf(argv, MANUALS)
   const all = withDefaults(yargs(argv), (name) => settings.get(name))
     .scriptName('gguf-swarm')
+    .version(VERSION)
     .locale('en') // half of it in another language is worse than none
     .usage('$0 <command>\n\nGGUF model shards over real BitTorrent.')
   for (const module of commandModules(context, settings)) all.command(module)
