@@ -7,6 +7,7 @@ import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
 import { dictionaryEnd, scanDictionary } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
+import { shareGroup } from './key-exchange.ts'
 import { unsentBytes } from './unsent.ts'
 import { queueUploads } from './upload-queue.ts'
 import { installReaders, readerOf } from './wire-reader.ts'
@@ -59,13 +60,15 @@ let installed = false
 export function installWireGuard(): void {
   if (installed) return
   const { prototype } = Wire
-  if (!PARTS.every((part) => typeof prototype[part] === 'function')) {
+  const encryptor = new Wire('tcpOutgoing', 1)._encryptor
+  if (!PARTS.every((part) => typeof prototype[part] === 'function') || encryptor === null || !('dh' in encryptor)) {
     throw new FailedError(
       'library-changed',
       'bittorrent-protocol is not the version (5.0.9) this program was made for',
     )
   }
   installed = true
+  shareGroup(encryptor)
   guardParser(prototype)
   installReaders(prototype, refuse)
   queueUploads(prototype, refuse)
