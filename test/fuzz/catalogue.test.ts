@@ -14,7 +14,15 @@ import {
 } from '../../src/swarm/catalogue-codec.ts'
 import { RefusedPeer } from '../../src/swarm/catalogue-session.ts'
 import { infoOf, shardOf, speaker } from '../swarm-unit/catalogue-kit.ts'
-import { almostBencode, damaged, dictionaryOf, nastyBytes, nastyInteger, nastyValue } from './grammar.ts'
+import {
+  almostBencode,
+  damaged,
+  dictionaryOf,
+  nastyBytes,
+  nastyInteger,
+  nastyValue,
+  usually,
+} from './grammar.ts'
 import { holds, refuses } from './property.ts'
 
 const text = fc.oneof(
@@ -29,7 +37,7 @@ const fileName = fc.oneof(
     .map((name) => Buffer.from(name)),
   nastyBytes,
 )
-const number = fc.oneof(fc.integer({ min: 1, max: 100_000 }), nastyInteger)
+const number = usually(fc.integer({ min: 1, max: 100_000 }), nastyInteger)
 const hash = fc.uint8Array({ minLength: 20, maxLength: 20 })
 
 const entryFields: Readonly<Record<string, Arbitrary<unknown>>> = {
@@ -39,9 +47,9 @@ const entryFields: Readonly<Record<string, Arbitrary<unknown>>> = {
   len: number,
   model: fileName,
   name: fileName,
-  no: fc.oneof(fc.constant(1), nastyInteger),
-  of: fc.oneof(fc.constant(1), nastyInteger),
-  pl: fc.oneof(fc.constant(262_144), nastyInteger),
+  no: usually(fc.constant(1), nastyInteger),
+  of: usually(fc.constant(1), nastyInteger),
+  pl: usually(fc.constant(262_144), nastyInteger),
   s: fc.constantFrom(0, 1, 2),
   sha: fc.uint8Array({ minLength: 32, maxLength: 32 }),
   size: text,
@@ -58,7 +66,7 @@ const message: Arbitrary<Uint8Array> = fc.oneof(
     t: fc.constant('info'),
     id: hash,
     name: text,
-    port: fc.oneof(fc.constant(6_881), nastyInteger),
+    port: usually(fc.constant(6_881), nastyInteger),
     role: fc.constantFrom('host', 'coordinator', 'other'),
     start: number,
     ver: text,

@@ -37,6 +37,10 @@ export const nastyValue: Arbitrary<unknown> = fc.letrec((tie) => ({
   ),
 })).value
 
+/** Nearly always the first. */
+export const usually = <T>(good: Arbitrary<T>, rare: Arbitrary<T>): Arbitrary<T> =>
+  fc.oneof({ weight: 10, arbitrary: good }, { weight: 1, arbitrary: rare })
+
 /** `good` most of the time, and sometimes anything, or nothing. */
 export const mostly = (good: Arbitrary<unknown>): Arbitrary<unknown> =>
   fc.oneof(
@@ -59,7 +63,10 @@ export const dictionaryOf = (fields: Readonly<Record<string, Arbitrary<unknown>>
 
 /** Nothing left out of a dictionary stands in it. */
 export const withoutUndefined = (fields: object): Record<string, never> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<string, never>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    never
+  >
 
 /** One change to some bytes. */
 type Edit = (bytes: Buffer) => Buffer
@@ -101,7 +108,7 @@ export const damaged = (bytes: Arbitrary<Uint8Array>): Arbitrary<Buffer> =>
     .tuple(
       bytes,
       fc.oneof(
-        { weight: 2, arbitrary: fc.constant([]) },
+        { weight: 6, arbitrary: fc.constant([]) },
         { weight: 3, arbitrary: fc.array(edit, { maxLength: 4 }) },
       ),
     )
