@@ -327,7 +327,7 @@ soak('churn', { minutes: 30 }, async (t, { seed, hasTime, report }) => {
   const { web, url } = await startWeb(t, bootstrap)
   const residents = [
     await startResident(t, bootstrap, 'plain', []),
-    await startResident(t, bootstrap, 'replicating', ['--replicate']),
+    await startResident(t, bootstrap, 'replicating', ['--replicate', '--trust-open-fleet']),
   ]
   const network = await startGetting(t, bootstrap)
   const pool = new HashPool()
