@@ -61,7 +61,11 @@ export function installWireGuard(): void {
   if (installed) return
   const { prototype } = Wire
   const encryptor = new Wire('tcpOutgoing', 1)._encryptor
-  if (!PARTS.every((part) => typeof prototype[part] === 'function') || encryptor === null || !('dh' in encryptor)) {
+  if (
+    !PARTS.every((part) => typeof prototype[part] === 'function') ||
+    encryptor === null ||
+    !('dh' in encryptor)
+  ) {
     throw new FailedError(
       'library-changed',
       'bittorrent-protocol is not the version (5.0.9) this program was made for',

@@ -196,7 +196,7 @@ class Churn {
 
   /** Somebody opens the page, and closes it. */
   async #look(): Promise<void> {
-    const socket = new WebSocket(`${this.url.replace('http', 'ws')}ws`)
+    const socket = new WebSocket(new URL('/ws', this.url.replace('http', 'ws')))
     await new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject))
     socket.close()
     assert.match(await (await fetch(new URL('/metrics', this.url))).text(), /gguf_swarm_hosts/)
