@@ -34,6 +34,7 @@ const REPEATABLE = new Set([
   'bootstrap',
   'peer',
   'advertise',
+  'allow',
   'allow-host',
   'allowHost',
   'log',

@@ -10,6 +10,7 @@ import { createLog, type Log } from '../log.ts'
 import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
 import { WebServer } from '../web/server.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
@@ -42,6 +43,7 @@ const builder = (yargs: Argv) =>
         describe: 'further name the page is opened by (of a proxy, say); repeatable',
       },
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 web', `page on http://${DEFAULTS.web.host}:${DEFAULTS.web.httpPort}`)
@@ -65,8 +67,9 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   const log = createLog(context.err)
   const address = webAddress(args)
   const options = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, options)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using coordinator = await Coordinator.start({ ...options, onFailed: fail })
+  await using coordinator = await Coordinator.start({ ...options, allowed, onFailed: fail })
   await using server = await WebServer.start({ ...address, source: coordinator, limits: WEB_LIMITS, log })
   const { url, liveUrl } = server
   const { fleet, coordinator: self } = coordinator.status
@@ -82,6 +85,7 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
     )
   }
   logEvents(coordinator, log)
+  using _strangers = tellStrangers(allowed, log)
   using _watch = watchIsolation(coordinator, options.dht, log)
   await untilStopped(context.signal, failed)
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { DEFAULTS, VERSION } from '../config.ts'
 import type { FailedError } from '../errors.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { MemberInfo } from '../swarm/catalogue-entry.ts'
 import { type FleetKey, rendezvousOf } from './fleet-key.ts'
 import { FleetMember } from './fleet-member.ts'
@@ -33,6 +34,8 @@ export interface CoordinatorOptions {
   readonly wantedReplicas: number
   /** Whether the shards' swarms are looked at on the wire, and asked for in the DHT, all the time. */
   readonly watchesSwarms: boolean
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   readonly onFailed?: (error: FailedError) => void
 }
 
@@ -43,6 +46,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #picture: FleetPicture
   readonly #watch: SwarmWatch | null
   readonly #hostId = randomBytes(20).toString('hex')
+  readonly #allowed: AllowedPeers | undefined
   readonly #startedAt = Date.now()
   readonly #subscribers = new Set<(status: FleetStatus) => void>()
   #status: FleetStatus
@@ -55,6 +59,7 @@ export class Coordinator implements AsyncDisposable {
 
   private constructor(options: CoordinatorOptions, network: Network) {
     const { key, wantedReplicas } = options
+    this.#allowed = options.allowed
     this.network = network
     this.#picture = new FleetPicture({
       fleet: {
@@ -72,7 +77,7 @@ export class Coordinator implements AsyncDisposable {
       self: () => this.#self(),
       listener: this.#picture,
     })
-    this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture) : null
+    this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture, options.allowed) : null
     this.#status = this.#picture.snapshot(this.#coordinator())
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
   }
@@ -93,6 +98,7 @@ export class Coordinator implements AsyncDisposable {
         savedNodes: [],
         readOnly: true,
         identity: randomBytes(20).toString('hex'),
+        allowed: options.allowed,
       },
       onFailed === undefined ? {} : { onFailed },
     )
@@ -154,7 +160,8 @@ export class Coordinator implements AsyncDisposable {
     const isSame =
       before.dhtNodes === now.dhtNodes &&
       before.isolated === now.isolated &&
-      JSON.stringify(before.turnedAway) === JSON.stringify(now.turnedAway)
+      JSON.stringify(before.turnedAway) === JSON.stringify(now.turnedAway) &&
+      JSON.stringify(before.strangersRefused) === JSON.stringify(now.strangersRefused)
     if (!isSame || performance.now() - this.#madeAt > RENEW_MS) this.#changed()
   }
 
@@ -181,6 +188,7 @@ export class Coordinator implements AsyncDisposable {
       dhtNodes: this.network.dht.nodeCount,
       isolated: this.network.isolated,
       turnedAway: this.member.turnedAway,
+      ...(this.#allowed && { strangersRefused: this.#allowed.refused }),
     }
   }
 }

@@ -16,6 +16,7 @@ import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
 import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { Integrity } from './integrity.ts'
 import { Network } from './network.ts'
 import type { ReplicateSettings } from './replication-policy.ts'
 import { Replicator } from './replicator.ts'
@@ -41,6 +42,7 @@ export class Seeder implements AsyncDisposable {
   readonly #library: ShardLibrary
   #fleet: HostMember | null = null
   #replicator: Replicator | null = null
+  #integrity: Integrity | null = null
   readonly #news: ShardNews
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
@@ -112,6 +114,7 @@ export class Seeder implements AsyncDisposable {
           savedNodes: state.nodes,
           readOnly: false,
           identity: state.hostId,
+          allowed: options.allowed,
         },
         {
           onNode: (nodeId) => listener.onRouting?.(nodeId),
@@ -144,6 +147,7 @@ export class Seeder implements AsyncDisposable {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
       await this.#replicator?.stop()
+      await this.#integrity?.stop()
       await this.#library.stop()
       await this.#pool.stop()
       await this.#news.allTold()
@@ -169,6 +173,9 @@ export class Seeder implements AsyncDisposable {
     if (replicate !== null) this.#replicator = await this.#startReplicator(replicate)
     if (fleet !== null) this.#fleet = this.#join(fleet)
     await this.#library.start()
+    const { stateDir, recheckRate: bytesPerSecond } = this.#options
+    const { onEvent } = this.#listener
+    this.#integrity = await Integrity.start({ library: this.#library, stateDir, bytesPerSecond, onEvent })
   }
 
   #join(key: FleetKey): HostMember {
@@ -180,6 +187,8 @@ export class Seeder implements AsyncDisposable {
       hostId: this.#state.hostId,
       name,
       folder: resolve(folder),
+      strangersRefused: () => this.#options.allowed?.refusedTotal,
+      integrity: () => this.#integrity?.info,
       replicating: replica !== undefined,
       wantsCatalogues: replica !== undefined,
       listener: {

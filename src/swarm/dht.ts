@@ -7,6 +7,7 @@ import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { isLoopback, resolveAddress } from './address.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
 import { assertLibrary, tame } from './dht-guard.ts'
 import { listenError } from './listen-error.ts'
 import { PeerStore } from './peer-store.ts'
@@ -47,6 +48,8 @@ export interface DhtOptions {
   readonly bootstrap: readonly PeerAddress[]
   /** BEP 43: answerable, but not kept in anybody's routing table. */
   readonly readOnly: boolean
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   /** Stored peers expire after this, so that dead hosts fade. */
   readonly storedPeerMaxAgeMs: number
   /** Stored peers are those of this other node of the same process: what one is told, both answer. */
@@ -71,7 +74,7 @@ export class DhtNode implements AsyncDisposable {
   #stopping: Promise<void> | undefined
 
   private constructor(options: DhtOptions) {
-    this.#socket = new GuardedUdpSocket({ readOnly: options.readOnly })
+    this.#socket = new GuardedUdpSocket(options)
     this.#bootstrap = options.bootstrap
     this.#dht = new DHT({
       nodeId: options.nodeId ?? randomBytes(20).toString('hex'),

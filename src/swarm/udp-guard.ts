@@ -7,6 +7,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import bencode from 'bencode'
 import { dictionaryEnd } from '../metainfo/bencode-scan.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
 import { DatagramLimit } from './datagram-limit.ts'
 
 /** KRPC messages fit one unfragmented packet; libtorrent itself never reads more than 1,500 bytes. */
@@ -83,19 +84,23 @@ export function krpcKind(message: unknown): 'query' | 'response' | 'error' | nul
 /** What the guard needs to know; `readOnly` marks our own queries as those of a BEP 43 read-only node. */
 export interface GuardOptions {
   readonly readOnly: boolean
+  /** With whom datagrams are exchanged; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** A UDP socket with the methods and events of `dgram.Socket` that the DHT library uses. */
 export class GuardedUdpSocket extends EventEmitter {
   readonly #socket: Socket
   readonly #readOnly: boolean
+  readonly #allowed: AllowedPeers | undefined
   readonly #limit = new DatagramLimit()
   #closed = false
   #counters = { accepted: 0, malformed: 0, rateLimited: 0, crashesCaught: 0 }
 
-  constructor({ readOnly }: GuardOptions) {
+  constructor({ readOnly, allowed }: GuardOptions) {
     super()
     this.#readOnly = readOnly
+    this.#allowed = allowed
     this.#socket = createSocket('udp4')
     this.#socket.on('message', (datagram, from) => this.#receive(datagram, from))
     this.#socket.on('error', (error) => this.emit('error', error))
@@ -129,6 +134,10 @@ export class GuardedUdpSocket extends EventEmitter {
     callback: (error: Error | null) => void,
   ): void {
     if (this.#closed) return
+    if (this.#allowed?.admits(address, 'datagramsSent') === false) {
+      callback(null) // as if it had been lost on its way
+      return
+    }
     let bytes = data.subarray(offset, offset + length)
     if (this.#readOnly) bytes = markReadOnly(bytes)
     this.#socket.send(bytes, port, address, callback)
@@ -141,6 +150,7 @@ export class GuardedUdpSocket extends EventEmitter {
   }
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
+    if (this.#allowed?.admits(from.address, 'datagramsReceived') === false) return
     const looksLikeQuery = datagram.subarray(-QUERY_END.length).equals(QUERY_END)
     if (!this.#limit.admits(from.address, looksLikeQuery ? 'query' : 'other')) {
       this.#counters.rateLimited++

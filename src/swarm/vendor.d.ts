@@ -110,6 +110,7 @@ declare module 'webtorrent' {
   }
 
   export interface TorrentPeer extends EventEmitter {
+    readonly type: string
     readonly connected: boolean
     readonly source: string | null
     retries: number

@@ -20,6 +20,8 @@ const MAX_EXTENDED_HANDSHAKE_BYTES = 16 * 1024
 const MAX_EXTENDED_HANDSHAKES = 20
 /** BEP 11 allows 50 added and 50 dropped peers; some clients send twice that. Each becomes a dial. */
 const MAX_PEX_BYTES = 8 * 1024
+/** BEP 11: one message a minute. One that comes in between is passed over, as each may name a thousand peers to dial. */
+const MIN_PEX_INTERVAL_MS = 30_000
 /** Answers not yet taken by the socket besides metadata: more than the upload queue ever lets wait. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
@@ -168,6 +170,7 @@ const EXTENDED_HANDSHAKE = ''
 function checkExtensionMessages(prototype: Wire): void {
   const onExtended = prototype._onExtended
   const handshakes = new WeakMap<Wire, number>()
+  const pexAt = new WeakMap<Wire, number>()
   prototype._onExtended = function (this: Wire, ext: number, payload: Uint8Array) {
     const name = ext === 0 ? EXTENDED_HANDSHAKE : this.extendedMapping[ext]
     if (!isWellFormed(name, payload)) {
@@ -179,6 +182,11 @@ function checkExtensionMessages(prototype: Wire): void {
     if (seen > MAX_EXTENDED_HANDSHAKES || unsentBytes(this) > maxUnsentBytes(this)) {
       refuse(this, 'flooding')
       return
+    }
+    if (name === PEX_EXTENSION) {
+      const now = performance.now()
+      if (now - (pexAt.get(this) ?? Number.NEGATIVE_INFINITY) < MIN_PEX_INTERVAL_MS) return
+      pexAt.set(this, now)
     }
     onExtended.call(this, ext, payload)
   }
