@@ -27,8 +27,10 @@ const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
 const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 
+export type WireGuardCounters = Readonly<typeof counters>
+
 /** Wires closed by the guard since start, by cause. */
-export function wireGuardCounters(): Readonly<typeof counters> {
+export function wireGuardCounters(): WireGuardCounters {
   return { ...counters }
 }
 
