@@ -65,9 +65,8 @@ export async function holds<T>(
   } finally {
     growth = process.memoryUsage().rss - before
     kept = keptBytes() - keptBefore
-    t.diagnostic(
-      `GGUF_TEST_SEED=${SEED}: ${numRuns} inputs, slowest ${slowestMs.toFixed(1)} ms, ${megabytes(growth)} grown, ${megabytes(kept)} kept`,
-    )
+    const memory = `${megabytes(growth)} grown, ${megabytes(kept)} kept`
+    t.diagnostic(`GGUF_TEST_SEED=${SEED}: ${numRuns} inputs, slowest ${slowestMs.toFixed(1)} ms, ${memory}`)
   }
   assert.ok(kept < MAX_KEPT_BYTES, `GGUF_TEST_SEED=${SEED}: kept ${kept} bytes`)
   assert.ok(growth < MAX_GROWTH_BYTES, `GGUF_TEST_SEED=${SEED}: grew by ${growth} bytes`)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { GuardCounters } from '../../src/swarm/udp-guard.ts'
+import type { Defences } from '../../src/fleet/defences.ts'
 import { type RunningProcess, startProcess } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 import { makeContent } from '../hostile/swarm-kit.ts'
@@ -23,31 +23,33 @@ export interface Answer {
   readonly number: number
 }
 
-export interface State {
+export interface State extends Defences {
   readonly keptBytes: number
   readonly highestHeapBytes: number
-  readonly dht: GuardCounters
-  readonly wire: Readonly<Record<string, number>>
   readonly turnedAway: Readonly<Record<string, number>>
 }
 
 export type Place = 'seeded' | 'known' | 'unknown' | 'rendezvous' | 'nobody'
 
 export interface Target {
+  readonly pid: number
   readonly port: number
   readonly dhtPort: number
   readonly infoHashes: Readonly<Record<Place, string>>
   ask<T = object>(order: Order, timeoutMs?: number): Promise<T>
 }
 
-interface Listening extends Omit<Target, 'ask'> {
+interface Listening extends Omit<Target, 'ask' | 'pid'> {
   readonly event: 'listening'
 }
 
 /** Gives the running target: the same one, until that has ended. */
 export async function targetOf(
   t: TestContext,
-  { bootstrap = [] }: { readonly bootstrap?: readonly string[] } = {},
+  {
+    bootstrap = [],
+    maxConns = 500,
+  }: { readonly bootstrap?: readonly string[]; readonly maxConns?: number } = {},
 ): Promise<() => Promise<Target>> {
   const folders = await Promise.all(
     [1, 2, 3].map(async (seed) => {
@@ -57,7 +59,7 @@ export async function targetOf(
     }),
   )
   const [seeded, known, unknown] = folders as [string, string, string]
-  const args = ['--seeded', seeded, '--known', known, '--unknown', unknown]
+  const args = ['--max-conns', String(maxConns), '--seeded', seeded, '--known', known, '--unknown', unknown]
   const nodes = bootstrap.flatMap((address) => ['--bootstrap', address])
   const script = join(import.meta.dirname, 'target.ts')
   const flags = ['--expose-gc', `--max-old-space-size=${HEAP_MB}`]
@@ -76,7 +78,7 @@ export async function targetOf(
     void child.exited.then(() => {
       running = undefined
     })
-    running = { port, dhtPort, infoHashes, ask: asker(child) }
+    running = { pid: child.pid, port, dhtPort, infoHashes, ask: asker(child) }
     return running
   }
 }
@@ -106,10 +108,9 @@ export async function assertWell(t: TestContext, target: Target, before: State):
     },
     { timeoutMs: SETTLE_MS, everyMs: 500, what: 'the memory given back' },
   )
-  const { dht, wire, turnedAway, highestHeapBytes } = state
+  const { datagrams, wires, incoming, turnedAway, highestHeapBytes } = state
   const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MB`
-  t.diagnostic(
-    `${megabytes(grown(state))} kept, heap ${megabytes(highestHeapBytes)} at most, ${JSON.stringify({ dht, wire, turnedAway })}`,
-  )
-  assert.equal(dht.crashesCaught, 0, 'the checks come before the DHT library')
+  const guards = JSON.stringify({ datagrams, wires, incoming, turnedAway })
+  t.diagnostic(`${megabytes(grown(state))} kept, heap ${megabytes(highestHeapBytes)} at most, ${guards}`)
+  assert.equal(datagrams.crashesCaught, 0, 'the checks come before the DHT library')
 }

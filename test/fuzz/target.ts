@@ -9,6 +9,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { defencesOf } from '../../src/fleet/defences.ts'
 import { FleetMember } from '../../src/fleet/fleet-member.ts'
 import { FleetPicture } from '../../src/fleet/fleet-picture.ts'
 import { Network } from '../../src/fleet/network.ts'
@@ -17,9 +18,8 @@ import { type Metainfo, metainfoFromInfo, parseMetainfo } from '../../src/metain
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import type { PartialFile } from '../../src/swarm/download-store.ts'
 import { WindowCache } from '../../src/swarm/window-cache.ts'
-import { wireGuardCounters } from '../../src/swarm/wire-guard.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
-import type { Answer, Order } from './target-process.ts'
+import type { Answer, Order, State } from './target-process.ts'
 
 /** Addresses come out of thin air here, and nobody behind them is to hear of it: there is no way but to this machine. */
 function stayAtHome(): void {
@@ -45,19 +45,18 @@ const { values } = parseArgs({
     known: { type: 'string' },
     unknown: { type: 'string' },
     bootstrap: { type: 'string', multiple: true, default: [] },
-    port: { type: 'string', default: '0' },
-    'dht-port': { type: 'string', default: '0' },
+    'max-conns': { type: 'string', default: '500' },
   },
 })
 
 const network = await Network.start(
   {
     bind: '127.0.0.1',
-    port: { port: Number(values.port), required: true },
-    dhtPort: { port: Number(values['dht-port']), required: true },
+    port: { port: 0, required: true },
+    dhtPort: { port: 0, required: true },
     dht: { kind: 'private', bootstrap: values.bootstrap.flatMap((text) => parsePeerAddress(text) ?? []) },
     uploadLimit: null,
-    maxConns: 500,
+    maxConns: Number(values['max-conns']),
     advertise: [],
     nodeId: '1'.repeat(40),
     savedNodes: [],
@@ -121,8 +120,8 @@ async function obey(order: Order): Promise<object> {
     case 'state': {
       gc?.()
       const { heapUsed, external } = process.memoryUsage()
-      const guards = { dht: network.dht.guard, wire: wireGuardCounters() }
-      return { keptBytes: heapUsed + external, highestHeapBytes, ...guards, turnedAway: member.turnedAway }
+      const kept = { keptBytes: heapUsed + external, highestHeapBytes }
+      return { ...kept, turnedAway: member.turnedAway, ...defencesOf(network) } satisfies State
     }
     case 'ping':
       return {}

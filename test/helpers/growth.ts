@@ -58,10 +58,8 @@ export class Watched {
     const megabytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(1)
     const [kept, rss] = [this.medians(({ keptBytes }) => keptBytes), this.medians(({ rssBytes }) => rssBytes)]
     const descriptors = this.medians((sample) => sample.descriptors)
-    return {
-      [this.name]:
-        `kept ${kept.map(megabytes).join(' -> ')} MB, resident ${rss.map(megabytes).join(' -> ')} MB, descriptors ${descriptors.join(' -> ')}`,
-    }
+    const memory = `kept ${kept.map(megabytes).join(' -> ')} MB, resident ${rss.map(megabytes).join(' -> ')} MB`
+    return { [this.name]: `${memory}, descriptors ${descriptors.join(' -> ')}` }
   }
 
   assertFlat(): void {
