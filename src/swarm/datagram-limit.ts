@@ -16,8 +16,11 @@ const MAX_PROVEN_QUERIES = 2_500
  */
 const MAX_OTHERS_PER_ADDRESS = 2_000
 const MAX_OTHERS = 5_000
-/** Once half of a budget is spent, an address gets no more than so much of the rest in this second. */
-const BUSY_SHARE = 50
+/**
+ * Once half of a budget is spent, an address gets no more than so much of the rest in this second: a node looks something
+ * up with a handful of queries.
+ */
+const BUSY_SHARE = 20
 /** Addresses counted in one second; more than this is a flood with forged sources. */
 const MAX_COUNTED_ADDRESSES = 10_000
 /** Addresses known to be real; the ones proved longest ago go first. */

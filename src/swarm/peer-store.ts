@@ -3,7 +3,7 @@
  * address that has announced most makes room, so that nobody pushes out what others have announced.
  */
 
-/** Of all infohashes: some 300 bytes each where every one is of another infohash, 15 MB in all. */
+/** Of all infohashes: some 600 bytes each where every one is of another infohash, 30 MB in all. */
 const MAX_PEERS = 50_000
 /** Of one infohash: more than any client asks for in an hour, few enough to be looked through for each query. */
 const MAX_PEERS_PER_INFOHASH = 2_000
@@ -21,8 +21,9 @@ interface StoredPeer {
   readonly address: number
   readonly port: number
   storedAt: number
-  /** Where it stands in the list of all. */
+  /** Where it stands in the list of all, and in that of its infohash. */
   place: number
+  placeInSwarm: number
 }
 
 /** What the DHT library asks of its store (record-cache 1.2.0): names are infohashes in hex. */
@@ -30,7 +31,9 @@ export class PeerStore {
   readonly #maxAgeMs: number
   readonly #now: () => number
   readonly #all: StoredPeer[] = []
-  readonly #byInfoHash = new Map<string, StoredPeer[]>()
+  readonly #swarms = new Map<string, StoredPeer[]>()
+  /** By infohash and address. */
+  readonly #known = new Map<string, StoredPeer>()
   /** How many each address has. */
   readonly #counts = new Map<number, number>()
   readonly #sweeping: NodeJS.Timeout
@@ -54,20 +57,23 @@ export class PeerStore {
 
   /** Stores a peer, or that it is still there. */
   add(infoHash: string, compact: Buffer): void {
-    const [address, port] = [compact.readUInt32BE(0), compact.readUInt16BE(4)]
-    const peers = this.#byInfoHash.get(infoHash) ?? []
-    const known = peers.find((peer) => peer.address === address && peer.port === port)
+    const key = infoHash + compact.toString('latin1')
+    const known = this.#known.get(key)
     if (known !== undefined) {
       known.storedAt = this.#now()
       return
     }
-    if (peers.length >= MAX_PEERS_PER_INFOHASH) this.#drop(crowdOf(peers, this.#countIn(peers)))
-    else if (this.#all.length >= MAX_PEERS) this.#drop(crowdOf(this.#sample(), this.#counts))
-    const peer = { infoHash, address, port, storedAt: this.#now(), place: this.#all.length }
+    const swarm = this.#swarms.get(infoHash) ?? []
+    if (swarm.length >= MAX_PEERS_PER_INFOHASH) this.#drop(mostCrowded(sampleOf(swarm)))
+    else if (this.#all.length >= MAX_PEERS) this.#drop(mostCrowded(sampleOf(this.#all), this.#counts))
+    const [address, port] = [compact.readUInt32BE(0), compact.readUInt16BE(4)]
+    const places = { place: this.#all.length, placeInSwarm: swarm.length }
+    const peer = { infoHash, address, port, storedAt: this.#now(), ...places }
     this.#all.push(peer)
+    swarm.push(peer)
+    this.#swarms.set(infoHash, swarm)
+    this.#known.set(key, peer)
     this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1)
-    peers.push(peer)
-    this.#byInfoHash.set(infoHash, peers)
   }
 
   /**
@@ -75,14 +81,14 @@ export class PeerStore {
    * second of any: one that announces a thousand ports is no more likely to be named than one that announces its own.
    */
   get(infoHash: string, count: number = MAX_PEERS_PER_REPLY): Buffer[] {
-    const peers = this.#byInfoHash.get(infoHash) ?? []
+    const swarm = this.#swarms.get(infoHash) ?? []
     const oldest = this.#now() - this.#maxAgeMs
-    const start = Math.floor(Math.random() * peers.length)
+    const start = Math.floor(Math.random() * swarm.length)
     const seen = new Set<number>()
     const first: StoredPeer[] = []
     const more: StoredPeer[] = []
-    for (let at = 0; at < peers.length && first.length < count; at++) {
-      const peer = peers[(start + at) % peers.length]!
+    for (let at = 0; at < swarm.length && first.length < count; at++) {
+      const peer = swarm[(start + at) % swarm.length]!
       if (peer.storedAt < oldest) continue
       if (seen.has(peer.address)) more.push(peer)
       else first.push(peer)
@@ -94,18 +100,9 @@ export class PeerStore {
   destroy(): void {
     clearInterval(this.#sweeping)
     this.#all.length = 0
-    this.#byInfoHash.clear()
+    this.#swarms.clear()
+    this.#known.clear()
     this.#counts.clear()
-  }
-
-  #countIn(peers: readonly StoredPeer[]): ReadonlyMap<number, number> {
-    const counts = new Map<number, number>()
-    for (const { address } of peers) counts.set(address, (counts.get(address) ?? 0) + 1)
-    return counts
-  }
-
-  #sample(): readonly StoredPeer[] {
-    return Array.from({ length: DROP_SAMPLE }, () => this.#all[Math.floor(Math.random() * this.#all.length)]!)
   }
 
   #drop(peer: StoredPeer): void {
@@ -119,12 +116,17 @@ export class PeerStore {
       this.#all[peer.place] = last
       last.place = peer.place
     }
+    const swarm = this.#swarms.get(peer.infoHash)!
+    const lastInSwarm = swarm.pop()!
+    if (lastInSwarm !== peer) {
+      swarm[peer.placeInSwarm] = lastInSwarm
+      lastInSwarm.placeInSwarm = peer.placeInSwarm
+    }
+    if (swarm.length === 0) this.#swarms.delete(peer.infoHash)
+    this.#known.delete(peer.infoHash + compactOf(peer).toString('latin1'))
     const count = (this.#counts.get(peer.address) ?? 1) - 1
     if (count > 0) this.#counts.set(peer.address, count)
     else this.#counts.delete(peer.address)
-    const peers = this.#byInfoHash.get(peer.infoHash)!
-    peers.splice(peers.indexOf(peer), 1)
-    if (peers.length === 0) this.#byInfoHash.delete(peer.infoHash)
   }
 
   #sweep(): void {
@@ -133,13 +135,22 @@ export class PeerStore {
   }
 }
 
-/** Of these peers the oldest of the address that has most. */
-function crowdOf(peers: readonly StoredPeer[], counts: ReadonlyMap<number, number>): StoredPeer {
+const sampleOf = (peers: readonly StoredPeer[]): readonly StoredPeer[] =>
+  Array.from({ length: DROP_SAMPLE }, () => peers[Math.floor(Math.random() * peers.length)]!)
+
+/** The oldest of the address that has most: by these counts, or else among these peers. */
+function mostCrowded(peers: readonly StoredPeer[], counts = countsOf(peers)): StoredPeer {
   const countOf = ({ address }: StoredPeer): number => counts.get(address) ?? 0
   return peers.reduce((most, peer) => {
     const more = countOf(peer) - countOf(most)
     return more > 0 || (more === 0 && peer.storedAt < most.storedAt) ? peer : most
   })
+}
+
+function countsOf(peers: readonly StoredPeer[]): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const { address } of peers) counts.set(address, (counts.get(address) ?? 0) + 1)
+  return counts
 }
 
 function compactOf({ address, port }: StoredPeer): Buffer {

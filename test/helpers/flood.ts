@@ -81,7 +81,12 @@ async function hold(
 }
 
 const http = `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`
-const upgrade = `${http.replace('GET /', 'GET /ws')}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+const upgrade = [
+  `${http.replace('GET /', 'GET /ws')}Connection: Upgrade`,
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+].join('\r\n')
 const kinds: Readonly<Record<string, () => Promise<void>>> = {
   queries,
   announces,

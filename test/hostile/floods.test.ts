@@ -57,8 +57,11 @@ test('a flood of queries from fifty addresses', { timeout: 120_000 }, async (t) 
   const flooders = await Promise.all(
     Array.from({ length: 50 }, (_, index) => rawNode(t, `127.0.2.${index + 1}`)),
   )
-  let answered = 0
-  for (let round = 0; round < 10; round++) {
+  let round = 0
+  let state = before
+  // Until the limits are met: how many datagrams get as far as that is for the machine to say.
+  while (state.datagrams.rateLimited === 0) {
+    assert.ok(++round < 300, `nothing is turned away: ${JSON.stringify(state.datagrams)}`)
     for (const [index, flooder] of flooders.entries()) {
       for (let number = 0; number < 40; number++)
         void flooder.send(
@@ -68,11 +71,9 @@ test('a flood of queries from fifty addresses', { timeout: 120_000 }, async (t) 
       flooder.heard.length = 0
     }
     await peersOf(honest, target, hashOf(1))
-    answered++
+    state = await target.ask<State>({ order: 'state' }, 60_000)
   }
-  assert.equal(answered, 10)
-  const state = await assertKeptLittle(t, target, before)
-  assert.ok(state.datagrams.rateLimited > 0, JSON.stringify(state.datagrams))
+  await assertKeptLittle(t, target, before)
 })
 
 test('a flood of announces, each of another infohash', { timeout: 120_000 }, async (t) => {
