@@ -9,6 +9,7 @@ import { FailedError, messageOf, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { errorAnswer, send } from './answer.ts'
+import { limitConnections } from './connections.ts'
 import { COMMON_HEADERS, contentPolicy, createGuard, type Guard, isLoopbackAddress } from './guard.ts'
 import type { WebLimits } from './limits.ts'
 import { LiveFeed } from './live-feed.ts'
@@ -54,6 +55,10 @@ export class WebServer implements AsyncDisposable {
     this.#route = createRouter({ source, files, counters })
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
+    for (const server of [this.#page, this.#live]) {
+      const { maxConnections, slowAnswerMs } = limits
+      limitConnections(server, { maxConnections, slowAnswerMs, onRefused: (reason) => this.#count(reason) })
+    }
     this.#page.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, '/ws'))
     this.#live.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, null))
   }
@@ -238,7 +243,6 @@ function httpServer(
     },
     onRequest,
   )
-  server.maxConnections = limits.maxConnections
   server.timeout = limits.idleTimeoutMs // ws takes it off the connections it gets
   return server
 }
