@@ -4,6 +4,7 @@ import { coldGet } from './cold-get.ts'
 import { create } from './create.ts'
 import { fanOut } from './fan-out.ts'
 import { get } from './get.ts'
+import { magnets } from './magnet.ts'
 import { memoryGet, memorySeed } from './memory.ts'
 import { modelRow } from './model.ts'
 import { idle, restart } from './restart.ts'
@@ -18,6 +19,7 @@ export const ROWS: readonly Row[] = [
   seed,
   crowd,
   fanOut,
+  ...magnets,
   memorySeed,
   memoryGet,
   idle,
