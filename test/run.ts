@@ -10,7 +10,7 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
   unit: {
     files: [
       'test/*.test.ts',
-      'test/{gguf,metainfo,library,swarm-unit,fleet,commands,web,page-unit}/*.test.ts',
+      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,commands,web,page-unit}/*.test.ts',
     ],
     parallel: 2,
   },

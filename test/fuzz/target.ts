@@ -3,6 +3,7 @@
  * metainfo known, one it fetches by infohash alone, and the rendezvous of an open fleet. It does on standard input
  * what `target-process.ts` tells it, and answers with lines of JSON.
  */
+import { hash } from 'node:crypto'
 import { Socket as UdpSocket } from 'node:dgram'
 import { open, readFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
@@ -71,7 +72,8 @@ async function contentOf(folder: string | undefined): Promise<Metainfo & { reado
   return { ...metainfo, path: join(folder!, 'content.bin') }
 }
 
-async function partialOf({ path, length, pieceLength }: Metainfo & { path: string }): Promise<PartialFile> {
+async function partialOf(content: Metainfo & { path: string }): Promise<PartialFile> {
+  const { path, length, pieceLength, pieces } = content
   const handle = await open(`${path}.part`, 'w+')
   await handle.truncate(length)
   const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
@@ -79,6 +81,8 @@ async function partialOf({ path, length, pieceLength }: Metainfo & { path: strin
     handle,
     length,
     note: { synced: bitfield(), written: bitfield() },
+    check: async (index, bytes) =>
+      hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, index * 20 + 20)),
     saveNote: async () => undefined,
   }
 }

@@ -3,7 +3,7 @@
 One JSON job on the command line:
   {"mode": "get" | "seed", "listen": "ADDRESS:PORT",
    "torrents": [{"torrentFile", "save", "peer": [HOST, PORT] | null}]}
-Prints one JSON event a line: listening, ready (all are seeded), whole (all have arrived).
+Prints one JSON event a line: listening, ready (all are seeded), whole (all have arrived and are written).
 """
 
 import json
@@ -31,7 +31,9 @@ session = lt.session(
         # Eight downloaders of one seeder are all served; eight is its default, one more is kept for luck.
         "unchoke_slots_limit": 16,
         "allow_multiple_connections_per_ip": True,
-        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+        "alert_mask": lt.alert.category_t.status_notification
+        | lt.alert.category_t.storage_notification
+        | lt.alert.category_t.error_notification,
     }
 )
 report("listening", port=session.listen_port())
@@ -53,6 +55,9 @@ while True:
     session.wait_for_alert(10_000)
     for alert in session.pop_alerts():
         if isinstance(alert, lt.torrent_finished_alert) and job["mode"] == "get":
+            # Its last pieces are checked then, and not yet written.
+            alert.handle.flush_cache()
+        elif isinstance(alert, lt.cache_flushed_alert) and job["mode"] == "get":
             missing -= 1
             if missing == 0:
                 report("whole")
