@@ -1,5 +1,5 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
+ * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|fuzz|llama|page|interop …]`,
  * all of them without an argument. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
@@ -16,6 +16,7 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 4 },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
+  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
   page: { files: ['test/page/*.test.ts'], parallel: 1 },
   interop: { files: ['test/interop/*.test.ts'], parallel: 1 },

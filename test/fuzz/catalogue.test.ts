@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc, { type Arbitrary } from 'fast-check'
+import { FleetPicture } from '../../src/fleet/fleet-picture.ts'
+import { Roster } from '../../src/fleet/roster.ts'
+import type { FleetStatus } from '../../src/fleet/status.ts'
 import { nameProblem } from '../../src/metainfo/file-name.ts'
+import { infoHashOfInfo } from '../../src/metainfo/info-hash.ts'
 import {
   decodeHello,
   decodeMessage,
@@ -168,6 +172,92 @@ function tryTo<T>(work: () => T): T | undefined {
     if (error instanceof RefusedPeer) return undefined
     throw error
   }
+}
+
+/** What happens to a fleet: a member says something, comes, goes, or time passes. */
+type Happening =
+  | { readonly kind: 'says'; readonly host: number; readonly frame: Uint8Array }
+  | { readonly kind: 'comes' | 'leaves' | 'breaks off'; readonly host: number }
+  | { readonly kind: 'time'; readonly ms: number }
+const hostNumber = fc.integer({ min: 1, max: 4 })
+const happening: Arbitrary<Happening> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('says' as const), host: hostNumber, frame: message }),
+  },
+  fc.record({
+    kind: fc.constantFrom('comes' as const, 'leaves' as const, 'breaks off' as const),
+    host: hostNumber,
+  }),
+  fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(0, 4_000, 6_000, 40_000) }),
+)
+
+test('the picture adds up, whatever members tell', async (t) => {
+  let most = 0
+  await holds(
+    t,
+    fc.array(happening, { maxLength: 40 }),
+    (happenings) => {
+      let now = 0
+      const rendezvous = infoHashOfInfo(new Uint8Array())
+      const fleet = { name: 'fuzz', keyed: false, rendezvous }
+      const picture = new FleetPicture({ fleet, wantedReplicas: 2, onChange: () => undefined })
+      const roster = new Roster(picture, () => now)
+      for (const next of happenings) {
+        if (next.kind === 'time') now += next.ms
+        else if (next.kind === 'comes') roster.online(infoOf(next.host), '127.0.0.1')
+        else if (next.kind === 'says') tell(roster, next.host, next.frame)
+        else roster.away(infoOf(next.host).hostId, next.kind === 'leaves')
+        roster.sweep()
+        most = Math.max(most, assertAddsUp(picture.snapshot(SELF)))
+      }
+      assert.ok(picture.events.length <= 500)
+    },
+    { runs: 300 },
+  )
+  assert.ok(most > 1, 'no fleet had two copies, so little was tried')
+})
+
+const SELF = {
+  hostId: 'f'.repeat(40),
+  version: '0',
+  startedAt: '',
+  dhtNodes: 0,
+  isolated: false,
+  turnedAway: {},
+}
+
+function tell(roster: Roster, host: number, frame: Uint8Array): void {
+  try {
+    const said = decodeMessage(frame)
+    if (said?.type === 'info') roster.online({ ...said.info, hostId: infoOf(host).hostId }, '127.0.0.1')
+    else if (said?.type === 'beat' || said?.type === 'shards') roster.told(infoOf(host).hostId, said)
+  } catch (error) {
+    if (!(error instanceof MalformedMessage || error instanceof RefusedPeer)) throw error
+    roster.away(infoOf(host).hostId, false) // as its connection is closed
+  }
+}
+
+/** The numbers of a snapshot fit each other, and all of it can be shown. Gives the copies. */
+function assertAddsUp(status: FleetStatus): number {
+  const { totals, hosts, shards, models } = status
+  const online = new Set(hosts.filter(({ state }) => state === 'online').map(({ hostId }) => hostId))
+  assert.equal(totals.hostsOnline, online.size)
+  assert.equal(totals.hostsOnline + totals.hostsLost, hosts.length)
+  assert.equal(
+    totals.copies,
+    shards.reduce((sum, { wholeSeeds }) => sum + wholeSeeds, 0),
+  )
+  for (const { copies, wholeSeeds, length } of shards) {
+    assert.ok(copies.length > 0, 'a shard that nobody offers is not shown')
+    const whole = copies.filter(({ hostId, state }) => state === 'seeding' && online.has(hostId))
+    assert.equal(wholeSeeds, whole.length)
+    for (const { verifiedBytes } of copies) assert.ok(verifiedBytes >= 0 && verifiedBytes <= length)
+  }
+  const grouped = models.flatMap((model) => model.shards.flat())
+  assert.equal(new Set(grouped).size, shards.length, 'each shard belongs to a model')
+  assert.deepEqual(JSON.parse(JSON.stringify(status)), status)
+  return totals.copies
 }
 
 test('the openings are what they were made from', async (t) => {

@@ -128,7 +128,7 @@ async function obey(order: Order): Promise<object> {
       return { ...kept, turnedAway: member.turnedAway, ...defencesOf(network) } satisfies State
     }
     case 'ping':
-      return {}
+      return { datagrams: network.dht.guard }
     case 'dial':
       for (const infoHash of [known.infoHash, unknown.infoHash, member.rendezvous])
         network.torrent(infoHash)?.dial({ host: order.host, port: order.port })

@@ -40,7 +40,7 @@ test('a body is not waited for', async (t) => {
 })
 
 test('an answer nobody takes does not hold its connection', async (t) => {
-  const { server } = await startWeb(t, new MadeSource(madeFleet(150, 300)), { ...SHORT, maxConnections: 1 })
+  const { server } = await startWeb(t, new MadeSource(madeFleet(200, 1_000)), { ...SHORT, maxConnections: 1 })
   const request = `GET /api/status HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`
   const { socket, read } = rawSocket(t, server.port, request)
   await until(() => read().length > 0, { timeoutMs: 10_000 })
