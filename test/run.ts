@@ -1,5 +1,5 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
+ * Runs the tests with node:test and nothing else: `node test/run.ts [unit|package|swarm|hostile|llama|page|interop …]`,
  * all of them without an argument. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
@@ -14,6 +14,8 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
     ],
     parallel: 2,
   },
+  // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
+  package: { files: ['test/package/*.test.ts'], parallel: 1 },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 4 },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
