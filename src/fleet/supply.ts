@@ -3,6 +3,7 @@
  * entry by entry, so that a decision looks at shards and not at every host's catalogue.
  */
 import { isShardName, shardNameProblem } from '../library/shard-name.ts'
+import { twinKey } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
@@ -53,6 +54,7 @@ export class Supply {
   readonly #isWanted: (shard: OfferedShard) => boolean
   readonly #maxShards: number
   readonly #entries = new Map<InfoHash, Entry>()
+  /** By twin key. */
   readonly #byName = new Map<string, Set<InfoHash>>()
   #overflowed = false
 
@@ -129,7 +131,7 @@ export class Supply {
   /** Why a shard is not to be had, whoever offers it; null when nothing is against it. */
   problemOf({ shard, offers }: Supplied): SupplyProblem | null {
     const { infoHash, name, length, pieceLength } = shard
-    const rivals = [...(this.#byName.get(name) ?? [])].filter((other) => other !== infoHash)
+    const rivals = [...(this.#byName.get(twinKey(name)) ?? [])].filter((other) => other !== infoHash)
     if (rivals.length > 0) {
       const all = [infoHash, ...rivals].sort().slice(0, MAX_NAMED).join(', ')
       const reason = `hosts offer different files under this name (${all}); rename all but one, then it is replicated`
@@ -167,14 +169,16 @@ export class Supply {
   }
 
   #nameIt({ infoHash, name }: OfferedShard): void {
-    const names = this.#byName.get(name) ?? new Set()
-    this.#byName.set(name, names.add(infoHash))
+    const key = twinKey(name)
+    const names = this.#byName.get(key) ?? new Set()
+    this.#byName.set(key, names.add(infoHash))
   }
 
   #unname({ infoHash, name }: OfferedShard): void {
-    const names = this.#byName.get(name)
+    const key = twinKey(name)
+    const names = this.#byName.get(key)
     names?.delete(infoHash)
-    if (names?.size === 0) this.#byName.delete(name)
+    if (names?.size === 0) this.#byName.delete(key)
   }
 }
 
