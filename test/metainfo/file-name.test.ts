@@ -25,7 +25,7 @@ export const BAD_NAMES: readonly string[] = [
   'con.gguf',
   'NUL.gguf',
   'aux',
-  'Com1.part.gguf',
+  'Com1.b.gguf',
   'lpt¹.gguf',
   'conout$.gguf',
   'x.gguf.',
