@@ -10,6 +10,8 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
  * order mark): a name is to be what it looks like, and two names two.
  */
 const UNSEEN = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/
+/** Letters without accents, digits, and what is typed between them: nearly all names. */
+const PLAIN = /^[ -~]*$/
 /** What Windows takes for something else: `a:b` is a stream of the file `a`. Elsewhere people use these. */
 const WINDOWS_RESERVED = /[<>:"|?*]/
 /** Names that Windows gives to devices, whatever extension follows. */
@@ -37,5 +39,6 @@ export function nameProblem(name: string): string | undefined {
  * macOS and Windows tell upper case from lower.
  */
 export function twinKey(name: string): string {
+  if (PLAIN.test(name)) return name.toLowerCase()
   return name.normalize('NFC').toLowerCase().normalize('NFC')
 }
