@@ -44,7 +44,10 @@ export async function attempt<P>(options: AttemptOptions<P>, signal: AbortSignal
   signal.addEventListener('abort', abort, { once: true })
   try {
     signal.throwIfAborted()
-    return await running.run()
+    const attempted = await running.run()
+    await running.end()
+    running.assertFlushed()
+    return attempted
   } finally {
     signal.removeEventListener('abort', abort)
     await running.end()
@@ -58,6 +61,8 @@ class Attempt<P> {
   #preparing: Promise<boolean> | undefined
   #file: PartialFile | undefined
   #watching: NodeJS.Timeout | undefined
+  #diskFailure: unknown
+  #ending: Promise<void> | undefined
 
   constructor(options: AttemptOptions<P>) {
     this.#options = options
@@ -66,6 +71,11 @@ class Attempt<P> {
 
   readonly fail = (error: unknown): void => {
     this.#outcome.reject(asDiskError(error, this.#options.partial.out))
+  }
+
+  readonly #failDisk = (error: unknown): void => {
+    this.#diskFailure ??= asDiskError(error, this.#options.partial.out)
+    this.fail(error)
   }
 
   async run(): Promise<Attempted<P>> {
@@ -79,12 +89,22 @@ class Attempt<P> {
   }
 
   /** Leaves nothing running or open: data flushed, note written. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    this.#ending ??= this.#end()
+    return this.#ending
+  }
+
+  /** Throws what failed after all pieces had arrived: a file that is not on its disk is not a file. */
+  assertFlushed(): void {
+    if (this.#diskFailure !== undefined) throw this.#diskFailure
+  }
+
+  async #end(): Promise<void> {
     const { network, infoHash } = this.#options
     clearInterval(this.#watching)
     await network.remove(infoHash)
     await this.#preparing?.catch(() => undefined) // its error has ended the attempt already
-    await this.#file?.handle.close()
+    await this.#file?.handle.close().catch(this.#failDisk)
   }
 
   /** Opens the partial file; false when none is needed. */
@@ -117,7 +137,7 @@ class Attempt<P> {
     const torrent = network.download({
       infoHash,
       ...(known === undefined ? {} : { known }),
-      store: { partial: this.#opened.promise, onFailed: this.fail },
+      store: { partial: this.#opened.promise, onFailed: this.#failDisk },
       onMetadata: (info) => {
         if (current !== null) return
         try {
