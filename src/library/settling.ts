@@ -11,6 +11,16 @@ export function restAfter(strikes: number, settleMs: number): number {
   return strikes > 1 ? Math.min(settleMs * 2 ** strikes, MAX_REST_MS) : 0
 }
 
+/** The longest that a file which cannot be read to its end rests; each attempt may read most of it. */
+const MAX_READ_REST_MS = 3_600_000
+/** Of the settle time: a disk that comes back is read again within a minute or two, one that stays bad seldom. */
+const READ_REST_FACTOR = 10
+
+/** The first attempt after a failure comes with the next rescan, each later one after twice the rest. */
+export function restAfterFailedReads(failures: number, settleMs: number): number {
+  return failures > 1 ? Math.min(settleMs * READ_REST_FACTOR * 2 ** (failures - 1), MAX_READ_REST_MS) : 0
+}
+
 /** A settling file: `known` is its identity as last seen, `before` what it was if that was no shard. */
 export function settlingOf({
   stats,
