@@ -162,8 +162,8 @@ export class GuardedUdpSocket extends EventEmitter {
   }
 
   #admitQuery(address: string): boolean {
-    const now = Date.now()
-    if (now - this.#windowStart >= WINDOW_MS || now < this.#windowStart) {
+    const now = performance.now()
+    if (now - this.#windowStart >= WINDOW_MS) {
       this.#windowStart = now
       this.#queries = 0
       this.#queriesByAddress.clear()
