@@ -1,5 +1,5 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
+ * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|faults|hostile|llama|page|interop …]`,
  * all of them without an argument. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
@@ -15,6 +15,7 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
     parallel: 2,
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 4 },
+  faults: { files: ['test/faults/*.test.ts'], parallel: 4 },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
   page: { files: ['test/page/*.test.ts'], parallel: 1 },
