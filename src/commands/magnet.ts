@@ -8,6 +8,7 @@ import { chooseFleet } from '../fleet/fleet-key.ts'
 import { requireFleet } from '../fleet/fleet-member.ts'
 import { NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
+import { isName, readId } from '../fleet/torrent-ids.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { identityOf } from '../library/identity.ts'
@@ -18,9 +19,9 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { isName, readId } from './torrent-ids.ts'
-import { visitorNetwork } from './visitor.ts'
+import { visitorOf } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -98,9 +99,10 @@ async function magnetsOfName(
   const { fleet, fleetKey, what } = args
   const dht = dhtChoice(args.bootstrap, args.public)
   const key = requireFleet(await chooseFleet({ fleet, fleetKey, dht }))
-  await using network = await Network.start(visitorNetwork(args, { stays: false }), {})
+  await using network = await Network.start(visitorOf(args, { stays: false }), {})
   await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
   const { shards } = await search.find(what, signal)
+  await rememberNames(key, await search.offered())
   return shards.map(({ infoHash, name, length }) => {
     return { infoHash, magnet: magnetFor({ infoHash, name, length, peers }) }
   })

@@ -10,6 +10,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf, addressTowards, isLoopback, outwardAddress } from '../swarm/address.ts'
 import { AddressWatch } from '../swarm/address-watch.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import { type DownloadRequest, type Gathering, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
 import { DhtNode } from '../swarm/dht.ts'
@@ -42,6 +43,8 @@ export interface NetworkOptions {
   /** BEP 43: a process that comes and goes must not stand in others' routing tables. */
   readonly readOnly: boolean
   readonly identity: string
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** A port asked for must be had; one that is only preferred (it was used last time) may be another. */
@@ -122,6 +125,7 @@ export class Network implements AsyncDisposable {
         nodeId: options.nodeId,
         bootstrap,
         readOnly: options.readOnly,
+        allowed: options.allowed,
         storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
         listener: { onPeer: heardOf, onAnnounce: heardOf, onNode: (nodeId) => listener.onNode?.(nodeId) },
       }),
@@ -133,31 +137,31 @@ export class Network implements AsyncDisposable {
           bind: options.bind,
           uploadLimit: options.uploadLimit,
           maxConns: options.maxConns,
+          allowed: options.allowed,
           dhtPort: options.readOnly ? null : dht.port,
           onDhtNode: (node) => dht.addNode(node),
           onFailed: (error) => listener.onFailed?.(error),
         }),
       )
       const advertised = options.advertise[0]
-      const findHost = async (): Promise<string | undefined> =>
-        advertised?.host ?? (await ownAddress(options.bind, options.dht.kind === 'private' ? bootstrap : []))
+      const isPrivate = options.dht.kind === 'private'
+      const find = async (): Promise<string | undefined> =>
+        advertised?.host ?? (await ownAddress(options.bind, isPrivate ? bootstrap : []))
       const port = advertised?.port ?? client.port
-      const moveTo = (host: string): void => {
-        self.address = { host, port }
-      }
-      const host = await findHost()
+      const moveTo = (host: string): void => void Object.assign(self, { address: { host, port } })
+      const host = await find()
       if (host !== undefined) moveTo(host)
       const announcer = new Announcer({
         dht,
         port,
         identity: options.identity,
-        checkBootstraps: options.dht.kind === 'private',
-        ...(options.dht.kind === 'private' ? { times: { lookupMs: PRIVATE_LOOKUP_MS } } : {}),
+        checkBootstraps: isPrivate,
+        ...(isPrivate ? { times: { lookupMs: PRIVATE_LOOKUP_MS } } : {}),
         selfHost: () => (self.address && isIPv4(self.address.host) ? self.address.host : undefined),
         listener,
       })
       const addressWatch = new AddressWatch(host, {
-        find: findHost,
+        find,
         onChange: (host) => {
           moveTo(host)
           announcer.kick()

@@ -14,7 +14,7 @@ import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRest
 import { FAILED_EARLY, lookAt, type Sight, unreadable } from './look.ts'
 import type { LookLoop } from './look-loop.ts'
 import { isAsMade, type ShardRecord, type ShardRecords } from './records.ts'
-import { rejectionKey, restAfter, restAfterFailedReads, settlingOf } from './settling.ts'
+import { rejectionKey, restOf, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
 import { ROTTEN, Suspects } from './suspects.ts'
@@ -110,10 +110,12 @@ export class ShardFiles {
         break
       case 'seeding':
         if (same && suspicion === undefined) return
-        this.#withdraw(path, state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
+        this.#options.listener.onGone(state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
         if (same) this.#suspects.withdraw(path, state.shard)
         else this.#suspects.clear(path)
         this.#settle(path, stats)
+        // What a suspect is hashed to next is compared with its record, after a restart too.
+        await (same ? this.#options.records.suspect(path) : this.#options.records.remove(path))
         break
       case 'hashing':
         if (same) return
@@ -148,18 +150,16 @@ export class ShardFiles {
   /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
   #resume(path: string, identity: FileIdentity): boolean {
     const record = this.#options.records.get(path)
-    const fits =
-      record !== undefined && sameIdentityAfterRestart(record.identity, identity) && isAsMade(record)
-    if (fits) this.#seed(path, { ...record, identity })
-    return fits
+    if (record === undefined || !sameIdentityAfterRestart(record.identity, identity)) return false
+    if (record.isSuspect) this.#suspects.withdraw(path, { ...record, identity })
+    if (record.isSuspect || !isAsMade(record)) return false
+    this.#seed(path, { ...record, identity })
+    return true
   }
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
-    const { settleMs } = this.#options.times
-    const suspected = restAfter(this.#suspects.timesOf(path), settleMs)
-    const unread = restAfterFailedReads(this.#suspects.failedReadsOf(path), settleMs)
-    const restMs = Math.max(suspected, unread)
+    const restMs = restOf(this.#suspects, path, this.#options.times.settleMs)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
   }
 
