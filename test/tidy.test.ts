@@ -71,6 +71,7 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
 const TIME_OF_DAY = [
   'src/commands/status.ts',
   'src/fleet/coordinator.ts',
+  'src/fleet/doctor/machine.ts',
   'src/fleet/host-member.ts',
   'src/fleet/name-search.ts',
   'src/fleet/roster.ts',
