@@ -30,6 +30,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
     lane: 'computes',
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 4, lane: 'computes' },
+  faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'waits' },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
   fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes' },
   page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes' },
