@@ -26,5 +26,10 @@ cpSync(join(ROOT, 'src/web/page'), join(DIST, 'page'), {
 cpSync(join(ROOT, 'fixtures/shards'), join(DIST, 'sample'), { recursive: true })
 
 writeTypes(join(DIST, 'types'))
-const files = [...bundled, ...vendor.map(([, path]) => path)]
+// The bundler puts some lines of its own in.
+const files = [
+  ...bundled,
+  ...vendor.map(([, path]) => path),
+  join(ROOT, 'node_modules/rolldown/package.json'),
+]
 writeFileSync(join(ROOT, 'THIRD-PARTY-NOTICES.txt'), noticesOf(files))

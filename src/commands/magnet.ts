@@ -21,7 +21,7 @@ import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { visitorOf } from './visitor.ts'
+import { type VisitorArguments, visitorOf } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -58,8 +58,16 @@ async function runMagnet(args: MagnetArguments, context: CommandContext): Promis
   }
 }
 
-async function magnetsOf(
-  args: MagnetArguments,
+/** What is needed to say what a file, an id or a name of the fleet stands for. */
+export interface MagnetQuestion extends VisitorArguments {
+  readonly what: string
+  readonly fleet?: string | undefined
+  readonly fleetKey?: string | undefined
+}
+
+/** The magnet of a file or id, or of every shard that a name of the fleet stands for. */
+export async function magnetsOf(
+  args: MagnetQuestion,
   peers: readonly PeerAddress[],
   signal: AbortSignal,
 ): Promise<readonly Named[]> {
@@ -92,7 +100,7 @@ interface Named {
 
 /** What the fleet calls so: a shard, or all shards of a model in their order. */
 async function magnetsOfName(
-  args: MagnetArguments,
+  args: MagnetQuestion,
   peers: readonly PeerAddress[],
   signal: AbortSignal,
 ): Promise<readonly Named[]> {

@@ -29,6 +29,7 @@ export function limitConnections(server: Server, options: ConnectionOptions): vo
   }
 
   server.on('connection', (socket) => {
+    if (socket.destroyed) return // turned away already
     if (open.size >= options.maxConnections) {
       const given = victim()
       options.onRefused(given === undefined ? 'connections-full' : 'connection-given-up')

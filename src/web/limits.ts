@@ -17,6 +17,8 @@ export interface WebLimits {
   readonly maxHeaderBytes: number
   /** Per port; well below the usual 1,024 descriptors, which the BitTorrent side needs too. */
   readonly maxConnections: number
+  /** Of them, from one address elsewhere: a browser takes six and one for the feed, an office may share an address. */
+  readonly maxConnectionsPerAddress: number
   /** Over both ports; each costs a socket and its share of every patch. */
   readonly maxFeedClients: number
   /** Beyond its snapshot, what may wait for one client: eight seconds of the busiest feed. The bytes are shared by all. */
@@ -42,6 +44,7 @@ export const WEB_LIMITS: WebLimits = {
   checkIntervalMs: 2_000,
   maxHeaderBytes: 16 * 1024,
   maxConnections: 256,
+  maxConnectionsPerAddress: 64,
   maxFeedClients: 100,
   maxBufferedBytes: 8 * 1024 * 1024,
   maxMessageBytes: 1024,

@@ -27,7 +27,10 @@ async function gossip(t: TestContext, content: Content) {
   const peer = await listen(t, (socket) => {
     const raw = new RawPeer(socket)
     socket.once('data', (bytes) => {
-      if (!isPlaintext(bytes)) return socket.destroy()
+      if (!isPlaintext(bytes)) {
+        socket.destroy()
+        return
+      }
       met.push(raw)
       raw.write(handshake(content), extended(0, 'd1:md6:ut_pexi1eee'), message(ID.haveNone))
     })

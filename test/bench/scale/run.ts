@@ -164,7 +164,15 @@ async function setStage(folder: string): Promise<{ stage: Stage; empty: number }
   await createKeyFile(keyFile)
   const bind = ['--bind', '127.0.0.1', '--json']
   const state = join(folder, 'bootstrap')
-  const bootstrap = new MeasuredProcess(process.execPath, [CLI, 'bootstrap', ...bind, '--port', '0', '--state-dir', state])
+  const bootstrap = new MeasuredProcess(process.execPath, [
+    CLI,
+    'bootstrap',
+    ...bind,
+    '--port',
+    '0',
+    '--state-dir',
+    state,
+  ])
   const { port } = await bootstrap.event('listening', PATIENCE_MS)
   const address = `127.0.0.1:${port}`
   const ports = ['--http-port', '0', '--live-port', '0']
