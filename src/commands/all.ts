@@ -4,11 +4,14 @@ import type { Loaded } from '../manual/load.ts'
 import { type Manual, manualOf } from '../manual/manual.ts'
 import { OUTPUT_OPTIONS } from '../manual/shared.ts'
 import { bootstrapCommand } from './bootstrap.ts'
+import { completionCommand } from './completion.ts'
 import type { CommandContext } from './context.ts'
 import { type CommandDefinition, commandModule, type YargsModule } from './define.ts'
+import { doctorCommand } from './doctor.ts'
 import { getCommand } from './get.ts'
 import { keyCommand } from './key.ts'
 import { magnetCommand } from './magnet.ts'
+import { recipeCommand } from './recipe.ts'
 import { seedCommand } from './seed.ts'
 import { statusCommand } from './status.ts'
 import { upCommand } from './up.ts'
@@ -36,6 +39,9 @@ const COMMANDS: readonly Prepared[] = [
   prepare(webCommand),
   prepare(verifyCommand),
   prepare(upCommand),
+  prepare(doctorCommand),
+  prepare(recipeCommand),
+  prepare(completionCommand),
 ]
 
 /** What each command takes. */

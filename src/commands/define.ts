@@ -12,6 +12,8 @@ export type ArgumentsOf<B> = B extends (yargs: Argv) => Argv<infer T> ? Argument
 export interface CommandDefinition<T> {
   readonly command: string
   readonly describe: string
+  /** The command whose settings it takes where it has none of its own. */
+  readonly like?: string | undefined
   readonly builder: (yargs: Argv) => Argv<T>
   readonly run: (args: ArgumentsCamelCase<T>, context: CommandContext) => Promise<void>
 }

@@ -15,6 +15,7 @@ import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { Downloads, type DownloadsOptions, type Reporter, reporter } from './downloads.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { visitorOf } from './visitor.ts'
 
@@ -87,6 +88,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
     report.say(`looking for ${names.join(', ')} in the ${fleetLabel(key)}`)
     await using search = NameSearch.start({ network, key, dht, timeoutMs: options.timeoutMs })
     await getByName(search, names, downloads, report, signal)
+    await rememberNames(key, await search.offered())
   }
   await Promise.all([...ids.map((id) => downloads.one(id)), byName()])
   context.signal.throwIfAborted()

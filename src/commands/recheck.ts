@@ -27,6 +27,7 @@ export function recheckRate({ recheckRate: text }: RecheckArguments): number | n
 }
 
 /** Told once all has been read. */
-export function recheckedLine({ shards, bytes }: Extract<SeedEvent, { event: 'rechecked' }>): string {
+export function recheckedLine({ shards, bad, bytes }: Extract<SeedEvent, { event: 'rechecked' }>): string {
+  if (bad > 0) return `[TORRENT] ✗ Re-checked: ${shards} shard(s) are what was hashed, ${bad} are not`
   return `[TORRENT] ✓ Re-checked ${shards} shard(s), ${formatBytes(bytes)} read: every byte is what was hashed`
 }

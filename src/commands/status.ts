@@ -10,6 +10,7 @@ import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
+import { rememberNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { shorten } from './progress.ts'
 import { Redraw } from './redraw.ts'
@@ -55,6 +56,7 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   }
   const isQuiet = await settled(coordinator, context, { signal, dht })
   if (!isQuiet) log.warn('hosts are still coming, going or telling what they have: this may not be all')
+  await rememberNames(options.key, coordinator.status.shards)
   if (args.json) writeJson(coordinator.status, context)
   else {
     const lines = renderFleet(coordinator.status, tableOptions(context.terminal, wantedReplicas, false))

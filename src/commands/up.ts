@@ -88,6 +88,8 @@ const builder = (yargs: Argv) =>
       },
       ...JSON_OPTION,
     } as const)
+    .example('$0 up', 'share models_cache/shards, or the sample model, from four hosts')
+    .example('$0 up ~/models --hosts 2 --report report.md', 'two hosts; write down what was verified')
 
 type UpArguments = ArgumentsOf<typeof builder>
 

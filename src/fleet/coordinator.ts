@@ -7,6 +7,7 @@ import { VERSION } from '../config.ts'
 import type { FailedError } from '../errors.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { MemberInfo } from '../swarm/catalogue-entry.ts'
+import { type Defences, defencesOf } from './defences.ts'
 import { type FleetKey, rendezvousOf } from './fleet-key.ts'
 import { FleetMember } from './fleet-member.ts'
 import { FleetPicture } from './fleet-picture.ts'
@@ -101,6 +102,11 @@ export class Coordinator implements AsyncDisposable {
       this.#status = this.#picture.snapshot(this.#coordinator())
     }
     return this.#status
+  }
+
+  /** What it has kept out itself. */
+  get defences(): Defences {
+    return defencesOf(this.network)
   }
 
   /** The last events, oldest first. */

@@ -27,8 +27,8 @@ export type SeedEvent =
       readonly infoHash: InfoHash
       readonly reason: string
     }
-  /** All that is seeded was read again (`--recheck-rate`); shards that were found wrong are not counted. */
-  | { readonly event: 'rechecked'; readonly shards: number; readonly bytes: number }
+  /** All that is seeded was read again (`--recheck-rate`): `shards` are what was hashed, `bad` ones were not. */
+  | { readonly event: 'rechecked'; readonly shards: number; readonly bad: number; readonly bytes: number }
   | ReplicationEvent
   | ErrorEvent
 

@@ -27,7 +27,10 @@ const STATE_VERSION = 1
 
 /** One time through all shards. */
 export interface RecheckPass {
+  /** Shards of which every byte is what was hashed. */
   readonly shards: number
+  /** Shards that were found not to be. */
+  readonly bad: number
   readonly bytes: number
 }
 
@@ -55,10 +58,20 @@ interface Position {
   startedAt: number
   endedAt: number
   shards: number
+  bad: number
   bytes: number
 }
 
-const FRESH: Position = { path: '', piece: 0, isDone: false, startedAt: 0, endedAt: 0, shards: 0, bytes: 0 }
+const FRESH: Position = {
+  path: '',
+  piece: 0,
+  isDone: false,
+  startedAt: 0,
+  endedAt: 0,
+  shards: 0,
+  bad: 0,
+  bytes: 0,
+}
 
 /** A running re-check. Made by {@link Rechecker.start}. */
 export class Rechecker implements AsyncDisposable {
@@ -119,7 +132,7 @@ export class Rechecker implements AsyncDisposable {
       if (isDue && (next === null || shard.path < next.path)) next = shard
     }
     if (next === null) this.#endPass()
-    else if (isBetween) Object.assign(position, { startedAt: Date.now(), shards: 0, bytes: 0 })
+    else if (isBetween) Object.assign(position, { startedAt: Date.now(), shards: 0, bad: 0, bytes: 0 })
     if (next !== null && next.path !== position.path) {
       Object.assign(position, { path: next.path, piece: 0, isDone: false })
     }
@@ -127,10 +140,10 @@ export class Rechecker implements AsyncDisposable {
   }
 
   #endPass(): void {
-    const { path, shards, bytes } = this.#position
+    const { path, shards, bad, bytes } = this.#position
     if (path === '') return // nothing is seeded
     Object.assign(this.#position, { path: '', piece: 0, isDone: false, endedAt: Date.now() })
-    this.#options.onPass({ shards, bytes })
+    this.#options.onPass({ shards, bad, bytes })
   }
 
   async #recheck(shard: ShardFile): Promise<void> {
@@ -154,7 +167,10 @@ export class Rechecker implements AsyncDisposable {
     } catch (error) {
       // Whatever else went wrong is a change of the file, which events and looks tell of.
       const isBad = error instanceof BadPiece || ['EIO', 'EUCLEAN', 'EBADMSG'].includes(systemCode(error))
-      if (isBad && this.#goesOn(shard)) this.#options.onBad(shard, `re-check: ${messageOf(error)}`)
+      if (isBad && this.#goesOn(shard)) {
+        position.bad++
+        this.#options.onBad(shard, `re-check: ${messageOf(error)}`)
+      }
     }
     // A stop leaves the piece where it is.
     if (!this.#stop.signal.aborted) position.isDone = true
@@ -213,16 +229,15 @@ async function load(stateDir: string): Promise<Position> {
       const value = saved[key]
       return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : 0
     }
-    const [piece, startedAt, endedAt] = [count('piece'), count('startedAt'), count('endedAt')]
-    return {
-      path,
-      piece,
-      isDone: isDone === true,
-      startedAt,
-      endedAt,
+    const numbers = {
+      piece: count('piece'),
+      startedAt: count('startedAt'),
+      endedAt: count('endedAt'),
       shards: count('shards'),
+      bad: count('bad'),
       bytes: count('bytes'),
     }
+    return { path, isDone: isDone === true, ...numbers }
   } catch {
     return { ...FRESH }
   }

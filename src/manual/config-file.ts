@@ -103,8 +103,8 @@ export function readSettings({ path, text }: ConfigFile, manuals: readonly Manua
 
   function unknownOption(at: string, key: string, manual?: Manual): UsageError {
     const names = (manual === undefined ? manuals : [manual]).flatMap(settable).map((one) => one.name)
-    const whose = manual === undefined ? 'no command has' : `${manual.name} has no`
-    return new UsageError('bad-config', `${at}: ${key}: ${whose} such option${didYouMean(key, names)}`)
+    const whose = manual === undefined ? 'no command has such an option' : `${manual.name} has no such option`
+    return new UsageError('bad-config', `${at}: ${key}: ${whose}${didYouMean(key, names)}`)
   }
 }
 

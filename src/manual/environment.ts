@@ -24,36 +24,39 @@ export function readEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   manuals: readonly Manual[],
 ): Source {
-  const known = new Map(manuals.flatMap(variables))
+  const known = targetsOf(manuals)
   const commands = new Map<string, Map<string, Setting>>()
   const all = new Map<string, (parameter: Parameter) => Setting>()
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || variable === CONFIG_VARIABLE || !text) continue
-    const option = known.get(variable)
-    if (option === undefined) throw unknownVariable(variable, [...known.keys()])
+    const targets = known.get(variable)
+    if (targets === undefined) throw unknownVariable(variable, [...known.keys()])
     const read = (parameter: Parameter): Setting => settingOf(variable, parameter, text)
-    for (const { command, parameter } of option) {
+    for (const { command, parameter } of targets) {
       const setting = read(parameter) // whoever it is for: a wrong one is told of at once
       if (command === null) all.set(parameter.name, read)
       else commands.set(command, new Map([...(commands.get(command) ?? []), [parameter.name, setting]]))
     }
   }
   return { commands, all }
+}
 
-  function variables(manual: Manual): [string, Target[]][] {
-    return settable(manual).flatMap((parameter) => [
-      [variableOf(parameter.name), targetsForAll(parameter.name)] as [string, Target[]],
-      [variableOf(parameter.name, manual.name), [{ command: manual.name, parameter }]] as [string, Target[]],
-    ])
+/**
+ * What each variable is read for. One may have two readings (`GGUF_SWARM_BOOTSTRAP_PORT`: `--port` of `bootstrap`,
+ * and `--bootstrap-port` of `up`); a test holds that they mean the same.
+ */
+function targetsOf(manuals: readonly Manual[]): ReadonlyMap<string, readonly Target[]> {
+  const known = new Map<string, Target[]>()
+  const add = (variable: string, target: Target): void => {
+    known.set(variable, [...(known.get(variable) ?? []), target])
   }
-
-  function targetsForAll(name: string): Target[] {
-    return manuals.flatMap((manual) =>
-      settable(manual)
-        .filter((parameter) => parameter.name === name)
-        .map((parameter) => ({ command: null, parameter })),
-    )
+  for (const manual of manuals) {
+    for (const parameter of settable(manual)) {
+      add(variableOf(parameter.name), { command: null, parameter })
+      add(variableOf(parameter.name, manual.name), { command: manual.name, parameter })
+    }
   }
+  return known
 }
 
 interface Target {

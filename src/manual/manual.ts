@@ -29,6 +29,8 @@ export interface Parameter {
 /** One command. */
 export interface Manual {
   readonly name: string
+  /** The command whose settings it takes where it has none of its own. */
+  readonly like: string | undefined
   /** With its positionals: `seed [dir]`. */
   readonly usage: string
   readonly describe: string
@@ -42,6 +44,7 @@ export interface Manual {
 export interface Described {
   readonly command: string
   readonly describe: string
+  readonly like?: string | undefined
   // A builder of any arguments: what they are called is of no interest here.
   readonly builder: (yargs: never) => unknown
 }
@@ -64,13 +67,14 @@ const DEFAULT_GROUP = 'Options:'
 
 /** Reads a command's manual; `shared` are the options that every command takes besides its own. */
 export function manualOf(
-  { command, describe, builder }: Described,
+  { command, describe, like, builder }: Described,
   shared: Readonly<Record<string, OptionDefinition>> = {},
 ): Manual {
   const recorded = record(builder)
   const isRequired = (name: string): boolean => new RegExp(`<${name}\\b`).test(command)
   return {
     name: command.split(' ')[0] ?? command,
+    like,
     usage: command,
     describe,
     positionals: recorded.positionals.map(([name, definition]) => ({
@@ -125,7 +129,8 @@ function record(builder: Described['builder']): Recorded {
   return heard
 }
 
-function parameterOf(name: string, definition: OptionDefinition): Parameter {
+/** One option as its builder defines it. */
+export function parameterOf(name: string, definition: OptionDefinition): Parameter {
   const { type, alias, array, choices, describe = '', group, defaultDescription } = definition
   const value = definition.default
   return {

@@ -47,11 +47,18 @@ export function settingsOf(
   sources: readonly Source[],
   { alternatives, given }: { readonly alternatives: Alternatives; readonly given: ReadonlySet<string> },
 ): Settings {
-  const layers = sources.flatMap(({ commands, all }): Settings[] => [
-    commands.get(manual.name) ?? new Map(),
+  const like = ({ commands }: Source): Settings =>
+    new Map(
+      [...(commands.get(manual.like ?? '') ?? [])].filter(([name]) =>
+        parameters.some((one) => one.name === name),
+      ),
+    )
+  const layers = sources.flatMap((source): Settings[] => [
+    source.commands.get(manual.name) ?? new Map(),
+    like(source),
     new Map(
       parameters.flatMap((parameter) => {
-        const read = all.get(parameter.name)
+        const read = source.all.get(parameter.name)
         return read === undefined ? [] : [[parameter.name, read(parameter)]]
       }),
     ),

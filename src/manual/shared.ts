@@ -1,5 +1,6 @@
 /** Options that every command takes, and the help's headings that options of several commands stand under. */
 import { CONFIG_VARIABLE } from './environment.ts'
+import { type OptionDefinition, type Parameter, parameterOf } from './manual.ts'
 
 /** Headings of the help; what stands under none of them comes first, as `Options:`. */
 export const GROUP = {
@@ -48,3 +49,16 @@ export const CONFIG_OPTION = {
     defaultDescription: './gguf-swarm.toml, else /etc/gguf-swarm.toml',
   },
 } as const
+
+/** What a command line takes beside the options of its command. */
+export const GENERAL_PARAMETERS: readonly Parameter[] = [
+  ...parametersOf(CONFIG_OPTION),
+  ...parametersOf({
+    help: { type: 'boolean', alias: 'h', describe: 'show help' },
+    version: { type: 'boolean', describe: 'show the version' },
+  }),
+]
+
+function parametersOf(definitions: Readonly<Record<string, OptionDefinition>>): readonly Parameter[] {
+  return Object.entries(definitions).map(([name, definition]) => parameterOf(name, definition))
+}

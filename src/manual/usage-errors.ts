@@ -27,9 +27,11 @@ function explain(message: string, line: CommandLine): string {
     return `${line.manual.name}: something is missing; write gguf-swarm ${line.manual.usage}`
   }
   const [, option, given] = /Argument: (\S+), Given: "?(.*?)"?, Choices: /.exec(message) ?? []
-  const choices = line.manual?.options.find(({ name }) => name === option)?.choices ?? []
+  const { positionals = [], options = [] } = line.manual ?? {}
+  const choices = [...positionals, ...options].find(({ name }) => name === option)?.choices ?? []
   if (option !== undefined && given !== undefined) {
-    return `--${option}: '${given}' is none of ${choices.join(', ')}${didYouMean(given, choices)}`
+    const named = positionals.some(({ name }) => name === option) ? option : `--${option}`
+    return `${named}: '${given}' is none of ${choices.join(', ')}${didYouMean(given, choices)}`
   }
   return message
 }
