@@ -1,6 +1,6 @@
 /**
  * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
- * all of them without an argument. Groups run one after the other, so that timing in one cannot be
+ * all of them without an argument; `deploy` only when it is named. Groups run one after the other, so that timing in one cannot be
  * disturbed by another.
  */
 import { spawnSync } from 'node:child_process'
@@ -10,7 +10,7 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
   unit: {
     files: [
       'test/*.test.ts',
-      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,commands,web,page-unit}/*.test.ts',
+      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,deploy,commands,web,page-unit}/*.test.ts',
     ],
     parallel: 2,
   },
@@ -21,10 +21,13 @@ const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: numb
   interop: { files: ['test/interop/*.test.ts'], parallel: 1 },
 }
 
+/** Minutes and hundreds of megabytes: run before a release. */
+const LONG: typeof GROUPS = { deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1 } }
+
 const wanted = process.argv.slice(2)
 let failed = 0
 for (const name of wanted.length > 0 ? wanted : Object.keys(GROUPS)) {
-  const group = GROUPS[name]
+  const group = { ...GROUPS, ...LONG }[name]
   if (group === undefined)
     throw new Error(`no test group ${name}; there are ${Object.keys(GROUPS).join(', ')}`)
   const files = globSync([...group.files]).sort()
