@@ -7,6 +7,7 @@ export function hostStatus({ info, address, state, seenAt, shards }: KnownHost):
   for (const shard of shards.values()) if (shard.state === 'seeding') seeding++
   const { hostId, name, version, replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } =
     info
+  const { rottenShards, recheckedAt = null } = info.integrity ?? {}
   return {
     hostId,
     name,
@@ -21,6 +22,9 @@ export function hostStatus({ info, address, state, seenAt, shards }: KnownHost):
     replicating,
     seeding,
     fetching: shards.size - seeding,
+    ...(info.strangersRefused !== undefined && { strangersRefused: info.strangersRefused }),
+    ...(rottenShards !== undefined && { rottenShards }),
+    ...(recheckedAt !== null && { recheckedAt: new Date(recheckedAt).toISOString() }),
   }
 }
 

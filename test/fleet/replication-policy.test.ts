@@ -137,6 +137,23 @@ test('hosts that let us down do not keep us from the others', () => {
   assert.deepEqual(started(decideWith(supply, ALL, { strikesOf })), [A.infoHash, B.infoHash])
 })
 
+test('names that some file system takes for one are one name', () => {
+  const upper = offered(7, { name: 'caf\u00e9.gguf' })
+  const twin = offered(8, { name: 'CAFE\u0301.gguf' })
+  const supply = supplyOf([0, upper], [1, twin], [0, A])
+  const { start, problems } = decideWith(supply, ALL)
+  assert.deepEqual(
+    start.map(({ shard }) => shard.infoHash),
+    [A.infoHash],
+  )
+  assert.deepEqual(
+    problems.map(({ problem }) => problem.code),
+    ['name-conflict', 'name-conflict'],
+  )
+  supply.drop(OTHERS[1]!, twin.infoHash, NOW)
+  assert.equal(decideWith(supply, ALL).start.length, 2)
+})
+
 test('one name for different files, different words about one file, pieces of another size: told, not fetched', () => {
   const rival = offered(7, { name: A.name })
   const liar = { ...B, sha256: 'f'.repeat(64) }
