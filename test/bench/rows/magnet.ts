@@ -3,6 +3,8 @@
  * namespaces: how long they take to the whole file from a host of ours, and from a seeder of their own kind.
  */
 import { join } from 'node:path'
+import { recipeOf } from '../../../src/commands/recipes.ts'
+import { parsePeerAddress } from '../../../src/metainfo/peer-address.ts'
 import type { ClientKind } from '../../helpers/clients/client.ts'
 import { libtorrent } from '../../helpers/clients/libtorrent.ts'
 import { transmission } from '../../helpers/clients/transmission.ts'
@@ -49,7 +51,12 @@ async function prepare(kind: ClientKind, bench: Bench): Promise<ReadyRow> {
   const stopHost = await startHost(network.host('ours'), { files: ours, home, bootstrap })
   const start = async (host: string) => {
     const folder = await bench.folder(host)
-    return kind.start(scope.context, network.host(host), { bootstrap, folder })
+    const { setUp } = recipeOf(kind.recipe, { bootstrap: parsePeerAddress(bootstrap)!, magnet: '' })
+    return kind.start(scope.context, network.host(host), {
+      setUp,
+      fleetTorrent: ours[0]!.torrentFile,
+      folder,
+    })
   }
   const [client, seeder] = [await start('client'), await start('theirs')]
   await Promise.all(theirs.map(({ torrentFile, folder }) => seeder.seed(torrentFile, folder)))
