@@ -3,7 +3,6 @@ import type { Argv } from 'yargs'
 import { DEFAULTS, parsePortOption } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { BootstrapNode } from '../fleet/bootstrap.ts'
-import { createLog } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf } from '../swarm/address.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
@@ -38,7 +37,7 @@ type BootstrapArguments = ArgumentsOf<typeof builder>
 
 async function runBootstrap(args: BootstrapArguments, context: CommandContext): Promise<void> {
   const { bind, stateDir } = args
-  const log = createLog(context.err)
+  const { log } = context
   const allowed = allowedPeers(args)
   const options = { bind, stateDir, port: parsePortOption(args.port, '--port'), allowed }
   using _strangers = tellStrangers(allowed, log)

@@ -8,15 +8,16 @@ import type { GetResult } from '../fleet/getter.ts'
 import { NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
 import { serveFile } from '../fleet/serve.ts'
+import { readIds } from '../fleet/torrent-ids.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
 import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { Downloads, type DownloadsOptions, type Reporter, reporter } from './downloads.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { readIds } from './torrent-ids.ts'
-import { visitorNetwork } from './visitor.ts'
+import { visitorOf } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -69,7 +70,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const heard: { downloads?: Downloads } = {}
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using network = await Network.start(
-    { ...visitorNetwork(args, { stays: args.seed }), allowed: allowedPeers(args, { dht, peers }) },
+    { ...visitorOf(args, { stays: args.seed }), allowed: allowedPeers(args, { dht, peers }) },
     {
       onPeer: (infoHash, peer) => heard.downloads?.heardOf(infoHash, peer),
       onFailed: fail,
@@ -87,6 +88,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
     report.say(`looking for ${names.join(', ')} in the ${fleetLabel(key)}`)
     await using search = NameSearch.start({ network, key, dht, timeoutMs: options.timeoutMs })
     await getByName(search, names, downloads, report, signal)
+    await rememberNames(key, await search.offered())
   }
   await Promise.all([...ids.map((id) => downloads.one(id)), byName()])
   context.signal.throwIfAborted()

@@ -6,7 +6,8 @@ import { type SwarmError, UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import { chooseFleet, fleetLabel } from '../fleet/fleet-key.ts'
 import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
-import { createLog, formatBytes, type Log } from '../log.ts'
+import { formatBytes, type Log } from '../log.ts'
+import { GROUP } from '../manual/shared.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
@@ -30,7 +31,9 @@ const OPTIONS = {
   name: {
     type: 'string',
     requiresArg: true,
-    describe: "what this host is called in its fleet [default: this machine's name]",
+    group: GROUP.fleet,
+    describe: 'what this host is called in its fleet',
+    defaultDescription: "this machine's name",
   },
   'state-dir': {
     type: 'string',
@@ -75,7 +78,7 @@ type SeedArguments = ArgumentsOf<typeof builder>
 
 async function runSeed(args: SeedArguments, context: CommandContext): Promise<void> {
   const options = await seederOptions(args)
-  const log = createLog(context.err)
+  const { log } = context
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const listener = args.json ? jsonListener(context, log) : logListener(context, log)
   const told: SeederListener = {

@@ -5,11 +5,12 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import { type SettleOptions, untilSettled } from '../fleet/settled.ts'
 import type { FleetStatus } from '../fleet/status.ts'
-import { createLog, printable } from '../log.ts'
+import { printable } from '../log.ts'
 import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
+import { rememberNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { shorten } from './progress.ts'
 import { Redraw } from './redraw.ts'
@@ -42,7 +43,7 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   const settings = await coordinatorOptions(args)
   const allowed = allowedPeers(args, settings)
   const options = { ...settings, allowed, watchesSwarms: args.watch, onFailed: fail }
-  const log = createLog(context.err)
+  const { log } = context
   await using coordinator = await Coordinator.start(options)
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
@@ -55,6 +56,7 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   }
   const isQuiet = await settled(coordinator, context, { signal, dht })
   if (!isQuiet) log.warn('hosts are still coming, going or telling what they have: this may not be all')
+  await rememberNames(options.key, coordinator.status.shards)
   if (args.json) writeJson(coordinator.status, context)
   else {
     const lines = renderFleet(coordinator.status, tableOptions(context.terminal, wantedReplicas, false))

@@ -6,7 +6,7 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import type { DhtChoice } from '../fleet/network.ts'
 import type { FleetEvent } from '../fleet/status.ts'
-import { createLog, type Log } from '../log.ts'
+import type { Log } from '../log.ts'
 import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
 import { WebServer } from '../web/server.ts'
@@ -67,7 +67,7 @@ const LOGGED: ReadonlySet<FleetEvent['kind']> = new Set([
 ])
 
 async function runWeb(args: WebArguments, context: CommandContext): Promise<void> {
-  const log = createLog(context.err)
+  const { log } = context
   const address = webAddress(args)
   const options = await coordinatorOptions(args)
   const allowed = allowedPeers(args, options)

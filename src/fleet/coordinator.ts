@@ -3,16 +3,18 @@
  * nothing is lost when it ends.
  */
 import { randomBytes } from 'node:crypto'
-import { DEFAULTS, VERSION } from '../config.ts'
+import { VERSION } from '../config.ts'
 import type { FailedError } from '../errors.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { MemberInfo } from '../swarm/catalogue-entry.ts'
+import { type Defences, defencesOf } from './defences.ts'
 import { type FleetKey, rendezvousOf } from './fleet-key.ts'
 import { FleetMember } from './fleet-member.ts'
 import { FleetPicture } from './fleet-picture.ts'
 import { type DhtChoice, Network, type PortChoice } from './network.ts'
 import type { CoordinatorStatus, FleetEvent, FleetStatus } from './status.ts'
 import { SwarmWatch } from './swarm-watch.ts'
+import { visitorNetwork } from './visitor.ts'
 
 /** Subscribers are told at most so often: faster than people read, slower than heartbeats of many hosts. */
 const TELL_MS = 250
@@ -84,22 +86,9 @@ export class Coordinator implements AsyncDisposable {
 
   /** Opens its ports and joins the fleet. Throws what {@link Network.start} throws. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
-    const { onFailed } = options
+    const { bind, port, dhtPort, dht, allowed, onFailed } = options
     const network = await Network.start(
-      {
-        bind: options.bind,
-        port: options.port,
-        dhtPort: options.dhtPort,
-        dht: options.dht,
-        uploadLimit: null,
-        maxConns: DEFAULTS.maxConns,
-        advertise: [],
-        nodeId: randomBytes(20).toString('hex'),
-        savedNodes: [],
-        readOnly: true,
-        identity: randomBytes(20).toString('hex'),
-        allowed: options.allowed,
-      },
+      { ...visitorNetwork({ bind, port, dhtPort, dht, stays: false }), allowed },
       onFailed === undefined ? {} : { onFailed },
     )
     return new Coordinator(options, network)
@@ -113,6 +102,11 @@ export class Coordinator implements AsyncDisposable {
       this.#status = this.#picture.snapshot(this.#coordinator())
     }
     return this.#status
+  }
+
+  /** What it has kept out itself. */
+  get defences(): Defences {
+    return defencesOf(this.network)
   }
 
   /** The last events, oldest first. */

@@ -2,6 +2,7 @@
  * Which incoming connections are taken. One address may crowd the process with connections that do nothing only up
  * to a limit, and when all places are taken, an idle one is given up for whoever comes.
  */
+import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { isLoopback, plainAddress } from './address.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
@@ -11,8 +12,10 @@ const MAX_IDLE_SHARE = 1 / 4
 /** A connection is in use while we write so much to it in this time; heartbeats of the catalogue do, keep-alives do not. */
 const MOVED_BYTES = 2 * 1024
 const IDLE_MS = 180_000
-/** A handshake takes a round trip or two: before that, nobody is given up for another. */
+/** A handshake takes a round trip or two: before that, others are given up first. */
 const GRACE_MS = 5_000
+/** Connections looked at to find one to give up: all of them would cost more than accepting one does. */
+const SAMPLE = 24
 
 /** Connections refused or given up since the start. */
 export interface IncomingCounters {
@@ -25,6 +28,7 @@ export interface IncomingCounters {
 }
 
 interface Connection {
+  readonly host: string
   readonly socket: Pick<Socket, 'bytesWritten' | 'destroy'>
   readonly since: number
   seenBytes: number
@@ -45,7 +49,8 @@ export class Incoming {
   readonly #maxIdle: number
   readonly #now: () => number
   readonly #byHost = new Map<string, Set<Connection>>()
-  #count = 0
+  /** All of them, in no order. */
+  readonly #held: Connection[] = []
   #counters = { crowding: 0, full: 0, givenUp: 0 }
 
   constructor(options: IncomingOptions) {
@@ -69,7 +74,7 @@ export class Incoming {
       this.#counters.crowding++
       return false
     }
-    if (this.#count < maxConns || this.#makeRoom()) return true
+    if (this.#held.length < maxConns || this.#makeRoom(host)) return true
     this.#counters.full++
     return false
   }
@@ -77,18 +82,19 @@ export class Incoming {
   /** One that was admitted; it holds its place until it is closed. */
   hold(socket: Socket, remoteAddress: string): void {
     const host = plainAddress(remoteAddress)
-    const connection: Connection = { socket, since: this.#now(), seenBytes: 0, movedAt: null }
+    const connection: Connection = { host, socket, since: this.#now(), seenBytes: 0, movedAt: null }
     const ofHost = this.#byHost.get(host) ?? new Set()
     this.#byHost.set(host, ofHost.add(connection))
-    this.#count++
-    socket.once('close', () => this.#release(host, connection))
+    this.#held.push(connection)
+    socket.once('close', () => this.#release(connection))
   }
 
-  #release(host: string, connection: Connection): void {
-    const ofHost = this.#byHost.get(host)
+  #release(connection: Connection): void {
+    const ofHost = this.#byHost.get(connection.host)
     if (ofHost?.delete(connection) !== true) return
-    this.#count--
-    if (ofHost.size === 0) this.#byHost.delete(host)
+    if (ofHost.size === 0) this.#byHost.delete(connection.host)
+    const last = this.#held.pop()
+    if (last !== undefined && last !== connection) this.#held[this.#held.indexOf(connection)] = last
   }
 
   #idleOf(host: string): readonly Connection[] {
@@ -107,21 +113,28 @@ export class Incoming {
     return connection.movedAt === null || now - connection.movedAt > IDLE_MS
   }
 
-  /** Of the address with most idle connections, the one that has been so longest goes. */
-  #makeRoom(): boolean {
-    let crowd: readonly Connection[] = []
-    let from = ''
-    for (const host of this.#byHost.keys()) {
-      const idle = this.#idleOf(host).filter(({ since }) => this.#now() - since >= GRACE_MS)
-      if (idle.length > crowd.length) [crowd, from] = [idle, host]
-    }
-    const [first, ...others] = crowd
-    if (first === undefined) return false
+  /**
+   * Of the address with most connections, the idle one that has been so longest goes. When all idle ones have only just
+   * come, somebody opens them faster than handshakes take; then chance decides, as whoever comes next would
+   * otherwise be kept out for as long as that goes on.
+   */
+  #makeRoom(newcomer: string): boolean {
+    const now = this.#now()
+    const idle = this.#sample().filter((connection) => this.#isIdle(connection))
+    const sizeOf = (host: string): number => this.#byHost.get(host)?.size ?? 0
     const idleSince = ({ since, movedAt }: Connection): number => movedAt ?? since
-    const oldest = others.reduce((a, b) => (idleSince(b) < idleSince(a) ? b : a), first)
-    this.#release(from, oldest)
+    const crowd = idle.sort((a, b) => sizeOf(b.host) - sizeOf(a.host) || idleSince(a) - idleSince(b))
+    const fresh = crowd.filter(({ host }) => sizeOf(host) >= sizeOf(newcomer))
+    const given = crowd.find(({ since }) => now - since >= GRACE_MS) ?? fresh[randomInt(fresh.length || 1)]
+    if (given === undefined) return false
+    this.#release(given)
     this.#counters.givenUp++
-    oldest.socket.destroy()
+    given.socket.destroy()
     return true
+  }
+
+  #sample(): Connection[] {
+    if (this.#held.length <= SAMPLE) return [...this.#held]
+    return Array.from({ length: SAMPLE }, () => this.#held[randomInt(this.#held.length)]!)
   }
 }

@@ -7,6 +7,7 @@ import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
 import { dictionaryEnd, scanDictionary } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
+import { shareGroup } from './key-exchange.ts'
 import { unsentBytes } from './unsent.ts'
 import { queueUploads } from './upload-queue.ts'
 import { installReaders, readerOf } from './wire-reader.ts'
@@ -26,8 +27,10 @@ const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
 const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 
+export type WireGuardCounters = Readonly<typeof counters>
+
 /** Wires closed by the guard since start, by cause. */
-export function wireGuardCounters(): Readonly<typeof counters> {
+export function wireGuardCounters(): WireGuardCounters {
   return { ...counters }
 }
 
@@ -61,13 +64,19 @@ let installed = false
 export function installWireGuard(): void {
   if (installed) return
   const { prototype } = Wire
-  if (!PARTS.every((part) => typeof prototype[part] === 'function')) {
+  const encryptor = new Wire('tcpOutgoing', 1)._encryptor
+  if (
+    !PARTS.every((part) => typeof prototype[part] === 'function') ||
+    encryptor === null ||
+    !('dh' in encryptor)
+  ) {
     throw new FailedError(
       'library-changed',
       'bittorrent-protocol is not the version (5.0.9) this program was made for',
     )
   }
   installed = true
+  shareGroup(encryptor)
   guardParser(prototype)
   installReaders(prototype, refuse)
   queueUploads(prototype, refuse)

@@ -70,6 +70,7 @@ export class WirePolicy {
   /** Peers that sent wrong data, by address and by peer id; and how many of them one host has had. */
   readonly #liars = new Remembered<true>()
   readonly #liarsOfHost = new Remembered<number>()
+  readonly #bannedWires = new WeakSet<Wire>()
   #banned = 0
 
   constructor(torrent: Torrent, context: PolicyContext) {
@@ -99,8 +100,13 @@ export class WirePolicy {
     return this.#banned
   }
 
-  /** Leaves a peer that sent wrong data, and does not connect to it again. */
+  /**
+   * Leaves a peer that sent wrong data, and does not connect to it again. Once: more of what it sent may be found
+   * wrong after that, and is no other peer's.
+   */
   ban(wire: Wire): void {
+    if (this.#bannedWires.has(wire)) return
+    this.#bannedWires.add(wire)
     const { remoteAddress: host, remotePort, peerId } = wire
     this.#liars.set(peerId, true)
     this.#banned++

@@ -1,38 +1,63 @@
-/** Whose TCP connections the web server takes, before it reads a byte of them. */
+/**
+ * Room for those who come: when all connections of a port are taken, one of which nothing is known but that it waits
+ * gives way. Many that send their requests a byte at a time, or take their answers so, cannot keep others out.
+ */
 import type { Server } from 'node:http'
-import { isLoopbackAddress } from './guard.ts'
+import type { Socket } from 'node:net'
 
-export interface ConnectionLimits {
-  /** Whether connections from this address are taken; all are, when left out. */
-  readonly admits?: ((address: string) => boolean) | undefined
-  /** At once over all the servers, from one address elsewhere. Programs here, such as a proxy, have no limit of their own. */
-  readonly perAddress: number
-  readonly onRefused: (reason: 'address-not-allowed' | 'crowding') => void
+export interface ConnectionOptions {
+  readonly maxConnections: number
+  /** An answer that is still being taken after this long may be cut off for whoever comes. */
+  readonly slowAnswerMs: number
+  /** A connection was given up, or, where nobody could give way, refused. */
+  readonly onRefused: (reason: 'connection-given-up' | 'connections-full') => void
 }
 
-/** Closes connections that are over the limits. */
-export function limitConnections(servers: readonly Server[], limits: ConnectionLimits): void {
-  const counts = new Map<string, number>()
-  for (const server of servers) {
-    server.on('connection', (socket) => {
-      const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-      if (limits.admits?.(address) === false) {
-        limits.onRefused('address-not-allowed')
+/** Limits the connections of `server` from now on. */
+export function limitConnections(server: Server, options: ConnectionOptions): void {
+  const open = new Set<Socket>()
+  /** Between requests, or before the first is whole; oldest first. */
+  const waiting = new Set<Socket>()
+  /** Being answered, since when; oldest first. */
+  const answered = new Map<Socket, number>()
+
+  function victim(): Socket | undefined {
+    const [waitsLongest] = waiting
+    if (waitsLongest !== undefined) return waitsLongest
+    const [[slowest, since] = []] = answered
+    return since !== undefined && performance.now() - since >= options.slowAnswerMs ? slowest : undefined
+  }
+
+  server.on('connection', (socket) => {
+    if (socket.destroyed) return // turned away already
+    if (open.size >= options.maxConnections) {
+      const given = victim()
+      options.onRefused(given === undefined ? 'connections-full' : 'connection-given-up')
+      if (given === undefined) {
         socket.destroy()
         return
       }
-      const count = (counts.get(address) ?? 0) + 1
-      if (count > limits.perAddress && !isLoopbackAddress(address)) {
-        limits.onRefused('crowding')
-        socket.destroy()
-        return
-      }
-      counts.set(address, count)
-      socket.once('close', () => {
-        const left = (counts.get(address) ?? 1) - 1
-        if (left > 0) counts.set(address, left)
-        else counts.delete(address)
-      })
+      forget(given)
+      given.destroy()
+    }
+    open.add(socket)
+    waiting.add(socket)
+    socket.once('close', () => forget(socket))
+  })
+  server.prependListener('request', ({ socket }, response) => {
+    if (!open.has(socket)) return
+    waiting.delete(socket)
+    answered.set(socket, performance.now())
+    response.once('close', () => {
+      if (answered.delete(socket) && !socket.destroyed) waiting.add(socket)
     })
+  })
+  // A WebSocket is the live feed's from here on, which has a limit of its own.
+  server.prependListener('upgrade', ({ socket }) => void waiting.delete(socket as Socket))
+
+  function forget(socket: Socket): void {
+    open.delete(socket)
+    waiting.delete(socket)
+    answered.delete(socket)
   }
 }

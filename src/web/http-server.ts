@@ -20,7 +20,6 @@ export function httpServer(
     },
     onRequest,
   )
-  server.maxConnections = limits.maxConnections
   server.timeout = limits.idleTimeoutMs // ws takes it off the connections it gets
   return server
 }

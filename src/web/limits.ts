@@ -7,6 +7,8 @@ export interface WebLimits {
   readonly requestTimeoutMs: number
   /** An answer nobody takes: after this long without a byte moving the connection is closed. */
   readonly idleTimeoutMs: number
+  /** The largest answer over a slow line takes less; longer, and it may be cut off when all connections are taken. */
+  readonly slowAnswerMs: number
   /** Browsers and Prometheus use a connection again within seconds; more would only hold descriptors. */
   readonly keepAliveTimeoutMs: number
   /** How often those times are looked at. */
@@ -37,6 +39,7 @@ export const WEB_LIMITS: WebLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   idleTimeoutMs: 30_000,
+  slowAnswerMs: 20_000,
   keepAliveTimeoutMs: 10_000,
   checkIntervalMs: 2_000,
   maxHeaderBytes: 16 * 1024,

@@ -22,7 +22,7 @@ const ALARM_KINDS: Readonly<Record<AlarmKind, true>> = {
   rotten: true,
 }
 
-/** All families. `gguf_swarm_` is ours; `process_` are the names every exporter uses. */
+/** The families of the fleet. `gguf_swarm_` is ours; `process_` are the names every exporter uses. */
 export function metricFamilies(status: FleetStatus, counters: WebCounters): readonly Family[] {
   return [
     ...fleetFamilies(status),

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import { FailedError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { admitConnections } from './admission.ts'
 import { errorAnswer, send } from './answer.ts'
 import { limitConnections } from './connections.ts'
 import {
@@ -69,14 +70,19 @@ export class WebServer implements AsyncDisposable {
     this.#route = createRouter({ source, files, counters })
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
-    this.#page.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, '/ws'))
-    this.#live.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, null))
     const { admits } = options
-    limitConnections([this.#page, this.#live], {
+    const onRefused = (reason: string): void => this.#count(reason)
+    admitConnections([this.#page, this.#live], {
       admits,
       perAddress: limits.maxConnectionsPerAddress,
-      onRefused: (reason) => this.#count(reason),
+      onRefused,
     })
+    for (const server of [this.#page, this.#live]) {
+      const { maxConnections, slowAnswerMs } = limits
+      limitConnections(server, { maxConnections, slowAnswerMs, onRefused })
+    }
+    this.#page.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, '/ws'))
+    this.#live.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, null))
   }
 
   /**
