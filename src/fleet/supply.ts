@@ -7,7 +7,7 @@ import { twinKey } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
-import { wordOf } from './rendezvous.ts'
+import { wordOf } from './host-score.ts'
 
 /** Five times what one library holds; beyond it a host of the fleet is not worth listening to. */
 const MAX_SHARDS = 50_000

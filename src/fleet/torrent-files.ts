@@ -16,9 +16,14 @@ export class TorrentFiles {
     this.#folder = resolve(folder)
   }
 
+  /** The absolute path of a shard's file, which is its own from now on. */
+  pathOf(shardName: string, infoHash: InfoHash): string {
+    return join(this.#folder, this.#nameFor(shardName, infoHash))
+  }
+
   /** Writes the file unless it stands there already; resolves with its absolute path. */
   async write(shardName: string, infoHash: InfoHash, bytes: Uint8Array): Promise<string> {
-    const path = join(this.#folder, this.#nameFor(shardName, infoHash))
+    const path = this.pathOf(shardName, infoHash)
     const present = await readFile(path).catch((error: unknown) => {
       if (systemCode(error) === 'ENOENT') return null
       throw error

@@ -10,8 +10,8 @@ export type Sight =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'unusable'; readonly code: string; readonly reason: string }
 
-/** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
-export const RETRIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'hash-worker'])
+/** Why hashing failed before much was read: permissions, a thread that ran out of memory. */
+export const FAILED_EARLY: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'hash-worker'])
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 
@@ -53,6 +53,8 @@ export function unreadable(error: unknown): Extract<Sight, { kind: 'unusable' }>
     EPERM: 'permission denied; give this user the right to read it',
     ELOOP: 'its link leads in a circle; repair or remove the link',
     EIO: 'the disk reported a read error; check the disk',
+    ESTALE: 'the network file system lost sight of it; mount it again',
+    EUCLEAN: 'the file system is damaged; check it',
   }
   return {
     kind: 'unusable',

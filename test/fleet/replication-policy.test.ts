@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { compileGlob } from '../../src/fleet/glob.ts'
-import { scoreOf, wordOf } from '../../src/fleet/rendezvous.ts'
+import { scoreOf, wordOf } from '../../src/fleet/host-score.ts'
 import {
   type Decision,
   decide,
