@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { systemCode } from '../errors.ts'
 import { writeFileAtomic } from '../library/atomic-file.ts'
-import { MAX_NAME_BYTES } from '../metainfo/file-name.ts'
+import { MAX_NAME_BYTES, twinKey } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 
 /** Writes `.torrent` files; two shards of one name in different folders get different file names. */
 export class TorrentFiles {
   readonly #folder: string
+  /** By twin key: two names that are one to the file system must not share a file. */
   readonly #names = new Map<string, InfoHash>()
 
   constructor(folder: string) {
@@ -43,12 +44,12 @@ export class TorrentFiles {
 
   #nameFor(shardName: string, infoHash: InfoHash): string {
     const plain = `${shardName}.torrent`
-    const owner = this.#names.get(plain)
+    const owner = this.#names.get(twinKey(plain))
     // A shard's own name may fill all of what a file system holds.
     if (Buffer.byteLength(plain) > MAX_NAME_BYTES) return `${infoHash}.torrent`
     const name =
       owner === undefined || owner === infoHash ? plain : `${shardName}.${infoHash.slice(0, 8)}.torrent`
-    this.#names.set(name, infoHash)
+    this.#names.set(twinKey(name), infoHash)
     return name
   }
 }

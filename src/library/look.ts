@@ -2,6 +2,7 @@
 import type { BigIntStats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
 import { messageOf, systemCode } from '../errors.ts'
+import { mayFollow } from './links.ts'
 
 /** `nothing` also stands for folders, whatever they are called: what is in them is found by itself. */
 export type Sight =
@@ -18,7 +19,7 @@ const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 export async function lookAt(path: string): Promise<Sight> {
   try {
     const stats = await stat(path, { bigint: true })
-    if (stats.isFile()) return { kind: 'file', stats }
+    if (stats.isFile()) return (await mayFollow(path, stats)) ? { kind: 'file', stats } : foreignLink
     if (stats.isDirectory()) return { kind: 'nothing' }
     return { kind: 'unusable', code: 'not-a-file', reason: 'it is a device, a pipe or a socket' }
   } catch (error) {
@@ -29,6 +30,13 @@ export async function lookAt(path: string): Promise<Sight> {
     )
     return isLink ? unusableLink : { kind: 'nothing' }
   }
+}
+
+const foreignLink: Sight = {
+  kind: 'unusable',
+  code: 'foreign-link',
+  reason:
+    'it is a link that another user laid to a file of somebody else; remove it, or lay it yourself if that is meant',
 }
 
 const unusableLink: Sight = {
