@@ -79,6 +79,7 @@ class Attempt<P> {
   #handle: FileHandle | undefined
   #readBack: ReadBackFile | undefined
   #watching: NodeJS.Timeout | undefined
+  #diskFailure: unknown
 
   constructor(options: AttemptOptions<P>) {
     this.#options = options
@@ -87,6 +88,11 @@ class Attempt<P> {
 
   readonly fail = (error: unknown): void => {
     this.#outcome.reject(asDiskError(error, this.#options.partial.out))
+  }
+
+  readonly #failDisk = (error: unknown): void => {
+    this.#diskFailure ??= asDiskError(error, this.#options.partial.out)
+    this.fail(error)
   }
 
   async run(): Promise<Attempted<P>> {
@@ -108,6 +114,8 @@ class Attempt<P> {
       await network.remove(infoHash)
       await this.#preparing?.catch(() => undefined) // its error has ended the attempt already
       await this.#handle?.close()
+      // The last flush comes after the last piece: a file that is not on its disk is not whole.
+      if (isWhole && this.#diskFailure !== undefined) throw this.#diskFailure
     } catch (error) {
       this.#readBack?.close()
       throw error
@@ -171,7 +179,7 @@ class Attempt<P> {
     const torrent = network.download({
       infoHash,
       ...(known === undefined ? {} : { known }),
-      store: { partial: this.#opened.promise, onFailed: this.fail },
+      store: { partial: this.#opened.promise, onFailed: this.#failDisk },
       onMetadata: (info) => {
         if (current !== null) return
         try {

@@ -16,6 +16,7 @@ export type SeedEvent =
       readonly length: number
       readonly pieceLength: number
       readonly sha256: string
+      /** Where it is; or will be, when an `error` has told that it cannot be written now. */
       readonly torrentFile: string
     }
   | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }

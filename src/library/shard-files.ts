@@ -11,10 +11,10 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { type Adoption, Adoptions } from './adoptions.ts'
 import type { HashPool } from './hash-pool.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
-import { lookAt, RETRIED, type Sight, unreadable } from './look.ts'
+import { FAILED_EARLY, lookAt, type Sight, unreadable } from './look.ts'
 import type { LookLoop } from './look-loop.ts'
 import { isAsMade, type ShardRecord, type ShardRecords } from './records.ts'
-import { rejectionKey, restAfter, settlingOf } from './settling.ts'
+import { rejectionKey, restOf, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
 import { ROTTEN, Suspects } from './suspects.ts'
@@ -124,6 +124,7 @@ export class ShardFiles {
         break
       case 'rejected':
         if (same && !state.retry) return
+        if (!same) this.#suspects.clear(path)
         this.#settle(path, stats, state)
         break
       case 'settling':
@@ -158,7 +159,7 @@ export class ShardFiles {
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
-    const restMs = restAfter(this.#suspects.timesOf(path), this.#options.times.settleMs)
+    const restMs = restOf(this.#suspects, path, this.#options.times.settleMs)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
   }
 
@@ -232,8 +233,9 @@ export class ShardFiles {
     } catch (error) {
       if (!isCurrent()) return
       if (systemCode(error) === 'ENOENT') return this.#restart(path)
-      // With its identity kept: a disk that fails is not read from end to end again every minute.
-      this.#reject(path, state, { ...unreadable(error), retry: RETRIED.has(systemCode(error)) })
+      // Again at a rescan, as the disk may be back; but one that fails is not read from end to end every minute.
+      if (!FAILED_EARLY.has(systemCode(error))) this.#suspects.readFailed(path)
+      this.#reject(path, state, { ...unreadable(error), retry: true })
     }
   }
 
@@ -248,6 +250,7 @@ export class ShardFiles {
   #seed(path: string, record: ShardRecord): void {
     const shard: ShardFile = { ...record, relativePath: this.#relative(path) }
     this.#states.set(path, { kind: 'seeding', identity: record.identity, shard })
+    this.#suspects.readWell(path)
     this.#options.listener.onShard(shard)
     this.#options.onDecided(path)
   }

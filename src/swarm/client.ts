@@ -249,7 +249,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
-      serveFrames(wire, () => inPlaceStoreOf(torrent))
+      serveFrames(wire, { source: () => inPlaceStoreOf(torrent), isGone: () => torrent.destroyed })
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,
