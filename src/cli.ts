@@ -7,6 +7,7 @@ import { commandModules, MANUALS } from './commands/all.ts'
 import { type CommandContext, jsonWriter, type Terminal } from './commands/context.ts'
 import { ALTERNATIVES } from './commands/options.ts'
 import { type Voice, type VoiceArguments, voiceOf } from './commands/voice.ts'
+import { VERSION } from './config.ts'
 import { EXIT, type ExitCode, messageOf, SwarmError, UsageError } from './errors.ts'
 import { commandOf, loadSettings } from './manual/load.ts'
 import { withDefaults } from './manual/manual.ts'
@@ -91,6 +92,7 @@ function program(): ReturnType<typeof yargs> {
   const manual = commandOf(argv, MANUALS)
   const all = withDefaults(yargs(argv), (name) => settings.get(name))
     .scriptName('gguf-swarm')
+    .version(VERSION)
     .locale('en') // half of it in another language is worse than none
     .usage('$0 <command>\n\nGGUF model shards over real BitTorrent.')
   for (const module of commandModules(context, settings)) all.command(module)
@@ -135,11 +137,21 @@ function isAbort(error: unknown): boolean {
   return error === controller.signal.reason || (error instanceof Error && error.name === 'AbortError')
 }
 
-function stop(): void {
-  if (interrupted) process.exit(EXIT.interrupted)
+/** The first signal stops gracefully; a second one, or five seconds, end whatever hangs. */
+function stop(signal: NodeJS.Signals = 'SIGTERM'): void {
+  if (interrupted) endBy(signal)
   interrupted = true
   controller.abort()
-  setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS).unref()
+  setTimeout(() => endBy(signal), STOP_DEADLINE_MS).unref()
+}
+
+/**
+ * Dies of the signal as a process does that never listened for it. An exit would wait for the threads that are at the
+ * disk, and a disk that hangs keeps them for ever.
+ */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
 }
 
 function fail(error: unknown): void {

@@ -24,8 +24,15 @@ export const DEFAULTS = {
   bootstrap: { host: '127.0.0.1', port: 51820 },
   /** All interfaces: a host is there to be reached. */
   bind: '0.0.0.0',
-  /** The page shows what a fleet has, to anybody who reaches it: this machine only, unless asked for. */
+  /** What the page asks for where others than this machine can reach it. */
+  webToken: 'models_cache/state/web.token',
+  /** The page shows what a fleet has: to this machine only, unless asked for. */
   web: { host: '127.0.0.1', httpPort: 8080, livePort: 8081 },
+  /**
+   * 10 TB in a month, as often as file systems that keep checksums are scrubbed; it costs a disk a fiftieth of its
+   * time and a core a hundredth.
+   */
+  recheckRate: '4M',
   /** 500 peers at once cost some 50 MB and stay below the usual limit of 1,024 descriptors. */
   maxConns: 500,
   /** Longer than the slowest standard client needs to be found: Transmission's own DHT start takes two minutes. */

@@ -31,8 +31,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Reads the builders of commands as data; what is done with them is the commands' own.
   manual: ['config.ts', ...BASE],
   commands: ['manual', 'web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
-  'cli.ts': ['commands', 'manual', ...BASE],
-  'index.ts': ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'cli.ts': ['commands', 'manual', 'config.ts', ...BASE],
+  // The library's functions, beside the commands: defaults and signals around what fleet has.
+  api: ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'index.ts': ['api', 'fleet', 'config.ts', ...PURE],
 }
 
 /** Where the values of each package are met; its types may be named anywhere in that folder. */
@@ -61,6 +63,23 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
     'src/swarm/udp-guard.ts',
   ],
 }
+
+/**
+ * Where the time of day is asked for: to be told to people, or to be held against the times of files. It jumps when
+ * somebody sets the clock, so everything that waits, expires or measures goes by `performance.now()`.
+ */
+const TIME_OF_DAY = [
+  'src/commands/status.ts',
+  'src/fleet/coordinator.ts',
+  'src/fleet/doctor/machine.ts',
+  'src/fleet/host-member.ts',
+  'src/fleet/name-search.ts',
+  'src/fleet/roster.ts',
+  'src/fleet/verify/catalogue-checks.ts',
+  'src/library/rechecker.ts',
+  'src/library/settling.ts',
+  'src/web/metrics.ts',
+]
 
 interface Import {
   readonly from: string
@@ -162,17 +181,24 @@ test('every dependency is pinned exactly, and imported', () => {
     Record<string, string>
   >
   const problems: string[] = []
-  for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies', 'overrides']) {
+  for (const kind of ['devDependencies', 'overrides']) {
     for (const [name, version] of Object.entries(manifest[kind] ?? {})) {
       if (!/^\d+\.\d+\.\d+$/.test(version)) problems.push(`${kind}: ${name} is not pinned (${version})`)
     }
   }
+  // What is published is a bundle that needs nothing else: packaging/bundle.ts.
+  for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies']) {
+    for (const name of Object.keys(manifest[kind] ?? {})) {
+      problems.push(`${kind}: ${name}; put it into devDependencies, the build bundles it`)
+    }
+  }
   const imported = new Set(src.flatMap((source) => importsOf(source).map(({ from }) => packageOf(from))))
-  for (const name of Object.keys(manifest['dependencies'] ?? {})) {
-    if (!imported.has(name)) problems.push(`dependencies: ${name} is not imported`)
+  for (const name of Object.keys(MET_IN)) {
+    if (!imported.has(name)) problems.push(`${name} is not imported`)
   }
   for (const name of [...imported].filter(isPackage)) {
-    if (manifest['dependencies']?.[name] === undefined) problems.push(`${name} is imported and no dependency`)
+    if (manifest['devDependencies']?.[name] === undefined)
+      problems.push(`${name} is imported and not installed`)
   }
   assertNone(problems)
 })
@@ -218,6 +244,14 @@ test('only cli.ts touches the process and the console', () => {
         : [],
     )
   assertNone(problems)
+})
+
+test('what waits, expires or measures does not go by the time of day', () => {
+  const problems = src
+    .filter((source) => /\bDate\.now\b/.test(stripped(source, { strings: true })))
+    .map(({ path }) => path)
+    .filter((path) => !TIME_OF_DAY.includes(path) && !path.startsWith('src/web/page/')) // a page comes and goes
+  assertNone(problems.map((path) => `${path}: Date.now`))
 })
 
 test('nothing is left to do, and no test is left out without a reason', () => {

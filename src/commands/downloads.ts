@@ -1,4 +1,5 @@
 /** The downloads of one `get`: each shard once, a model's few at a time, and what is printed of them. */
+import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
 import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
 import type { Found, FoundShard } from '../fleet/name-search.ts'
 import type { Network } from '../fleet/network.ts'
@@ -9,12 +10,6 @@ import type { TorrentId } from '../metainfo/parse.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import { formatSeconds, ProgressDisplay } from './progress.ts'
-
-/**
- * Shards of a model in flight: enough to keep a line busy while one is verified, few enough that the first are
- * whole, and of use to others, long before the last.
- */
-const MAX_SHARDS_AT_ONCE = 4
 
 /** Missing shards that are named; each has had its own error before. */
 const MAX_NAMED = 3
@@ -118,21 +113,6 @@ export class Downloads {
   }
 }
 
-/** Like `Promise.all` over `work`, with at most `limit` under way; in order. */
-async function eachOf<T, R>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const results: R[] = []
-  const left = items.entries() // shared, so that each item is taken once
-  const takeTurns = async (): Promise<void> => {
-    for (const [at, item] of left) results[at] = await work(item)
-  }
-  await Promise.all(Array.from({ length: limit }, takeTurns))
-  return results
-}
-
 /** What is told of the downloads, to people or programs. */
 export interface Reporter {
   readonly listener: GetListener
@@ -152,8 +132,8 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
   const write = json ? jsonWriter(context.out) : null
   const { err, isInteractive, columns } = context
   const display = new ProgressDisplay({ write: err, isInteractive, columns })
-  const startedAt = Date.now()
-  const seconds = (): string => formatSeconds((Date.now() - startedAt) / 1000)
+  const startedAt = performance.now()
+  const seconds = (): string => formatSeconds((performance.now() - startedAt) / 1000)
   const told = new Set<string>()
   const path = (path: string): void => {
     if (!json && !told.has(path)) context.out(`${path}\n`)

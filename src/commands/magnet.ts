@@ -8,6 +8,7 @@ import { chooseFleet } from '../fleet/fleet-key.ts'
 import { requireFleet } from '../fleet/fleet-member.ts'
 import { NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
+import { isName, readId } from '../fleet/torrent-ids.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { identityOf } from '../library/identity.ts'
@@ -20,8 +21,7 @@ import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { isName, readId } from './torrent-ids.ts'
-import { type VisitorArguments, visitorNetwork } from './visitor.ts'
+import { type VisitorArguments, visitorOf } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -107,7 +107,7 @@ async function magnetsOfName(
   const { fleet, fleetKey, what } = args
   const dht = dhtChoice(args.bootstrap, args.public)
   const key = requireFleet(await chooseFleet({ fleet, fleetKey, dht }))
-  await using network = await Network.start(visitorNetwork(args, { stays: false }), {})
+  await using network = await Network.start(visitorOf(args, { stays: false }), {})
   await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
   const { shards } = await search.find(what, signal)
   await rememberNames(key, await search.offered())

@@ -9,9 +9,11 @@ import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder
 import { formatBytes, type Log } from '../log.ts'
 import { GROUP } from '../manual/shared.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { RECHECK_OPTIONS, recheckedLine, recheckRate } from './recheck.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
 
 /** Least time between two lines about the routing table. */
@@ -24,6 +26,8 @@ const OPTIONS = {
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
   ...REPLICATE_OPTIONS,
+  ...RECHECK_OPTIONS,
+  ...ALLOW_OPTIONS,
   name: {
     type: 'string',
     requiresArg: true,
@@ -85,6 +89,7 @@ async function runSeed(args: SeedArguments, context: CommandContext): Promise<vo
   }
   if (options.fleet !== null) log.info(`[FLEET] Member of the ${fleetLabel(options.fleet)}`)
   if (options.replicate !== null) log.info(replicateLine(args))
+  using _strangers = tellStrangers(options.allowed, log)
   await using _seeder = await Seeder.start(options, told, log)
   await untilStopped(context.signal, failed)
 }
@@ -110,6 +115,8 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
     fleet: key,
     name: hostName(args.name),
     replicate: replicateSettings(args, key),
+    recheckRate: recheckRate(args),
+    allowed: allowedPeers(args, { dht }),
   }
 }
 
@@ -192,6 +199,9 @@ function logListener(context: CommandContext, log: Log): EventListener {
       case 'not-replicated':
         log.info(replicationLine(event))
         break
+      case 'rechecked':
+        log.info(recheckedLine(event))
+        break
       case 'error':
         log.warn(`[HOST] ${event.message}`)
         break
@@ -224,8 +234,8 @@ function fleetLine(log: Log): NonNullable<SeederListener['onFleetHost']> {
 export function routingLine(log: Log): (nodeId: string) => void {
   let saidAt = Number.NEGATIVE_INFINITY
   return (nodeId) => {
-    if (Date.now() - saidAt < ROUTING_LINE_MS) return
-    saidAt = Date.now()
+    if (performance.now() - saidAt < ROUTING_LINE_MS) return
+    saidAt = performance.now()
     log.info(`[DHT] Routing updated: ${nodeId}`)
   }
 }

@@ -6,6 +6,7 @@ import { fleetLabel } from '../fleet/fleet-key.ts'
 import { type SettleOptions, untilSettled } from '../fleet/settled.ts'
 import type { FleetStatus } from '../fleet/status.ts'
 import { printable } from '../log.ts'
+import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
@@ -29,6 +30,7 @@ const builder = (yargs: Argv) =>
         describe: 'go on until Ctrl-C, and show changes',
       },
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 status', 'hosts, models and shards of the fleet, once')
@@ -38,7 +40,9 @@ type StatusArguments = ArgumentsOf<typeof builder>
 
 async function runStatus(args: StatusArguments, context: CommandContext): Promise<void> {
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  const options = { ...(await coordinatorOptions(args)), watchesSwarms: args.watch, onFailed: fail }
+  const settings = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, settings)
+  const options = { ...settings, allowed, watchesSwarms: args.watch, onFailed: fail }
   const { log } = context
   await using coordinator = await Coordinator.start(options)
   const stop = new AbortController()

@@ -22,7 +22,12 @@ import { verifyLocal } from './up-verify.ts'
 
 /** More hosts than this on one machine show nothing new and only take memory (~90 MB each). */
 const MAX_HOSTS = 64
-const SAMPLE_SHARDS = fileURLToPath(new URL('../../fixtures/shards', import.meta.url))
+const IS_CHECKOUT = import.meta.url.endsWith('.ts')
+const SAMPLE_SHARDS = fileURLToPath(
+  new URL(IS_CHECKOUT ? '../../fixtures/shards' : './sample', import.meta.url),
+)
+/** How this program is called. */
+const PROGRAM = IS_CHECKOUT ? 'npx .' : 'gguf-swarm'
 /** Without a new copy for so long, what is there is verified as it is, and the table says what is missing. */
 const STALLED_MS = 60_000
 const builder = (yargs: Argv) =>
@@ -235,9 +240,9 @@ function tellMagnets(
     log.info(
       '[UP] Fetch a shard by its name in the fleet, or by its infohash from the DHT; see who has what:',
     )
-    log.info(`[UP]   npx . get ${first.file}${access.fleet} --out downloads`)
-    log.info(`[UP]   npx . get ${first.infoHash}${access.dht} --out downloads`)
-    log.info(`[UP]   npx . status${access.fleet}`)
+    log.info(`[UP]   ${PROGRAM} get ${first.file}${access.fleet} --out downloads`)
+    log.info(`[UP]   ${PROGRAM} get ${first.infoHash}${access.dht} --out downloads`)
+    log.info(`[UP]   ${PROGRAM} status${access.fleet}`)
     if (out !== null) log.info('[UP] Or paste a magnet into qBittorrent, Transmission, aria2, …:')
   }
   for (const { magnet } of shards) out?.(`${magnet}\n`)

@@ -10,9 +10,11 @@ import type { Log } from '../log.ts'
 import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
 import { WebServer } from '../web/server.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
+import { TOKEN_OPTIONS, type TokenInFile, webToken } from './web-token.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -21,7 +23,8 @@ const builder = (yargs: Argv) =>
         type: 'string',
         default: DEFAULTS.web.host,
         requiresArg: true,
-        describe: 'address the page is served at; 0.0.0.0 shows the fleet to everybody on the network',
+        describe:
+          'address the page is served at; 0.0.0.0 shows it to everybody on the network who has the token',
       },
       'http-port': {
         type: 'number',
@@ -42,6 +45,8 @@ const builder = (yargs: Argv) =>
         describe: 'further name the page is opened by (of a proxy, say); repeatable',
       },
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
+      ...TOKEN_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 web', `page on http://${DEFAULTS.web.host}:${DEFAULTS.web.httpPort}`)
@@ -65,25 +70,49 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   const { log } = context
   const address = webAddress(args)
   const options = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, options)
+  const key = await webToken(args)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using coordinator = await Coordinator.start({ ...options, onFailed: fail })
-  await using server = await WebServer.start({ ...address, source: coordinator, limits: WEB_LIMITS, log })
+  await using coordinator = await Coordinator.start({ ...options, allowed, onFailed: fail })
+  await using server = await WebServer.start({
+    ...address,
+    source: coordinator,
+    limits: WEB_LIMITS,
+    log,
+    token: key?.token ?? null,
+    ...(allowed && { admits: (host) => allowed.admits(host, 'connections') }),
+  })
   const { url, liveUrl } = server
   const { fleet, coordinator: self } = coordinator.status
-  const listening = { event: 'listening', ...{ url, liveUrl, hostId: self.hostId, fleet } }
+  const listening = {
+    event: 'listening',
+    ...{ url, liveUrl, hostId: self.hostId, fleet, tokenFile: key?.file ?? null },
+  }
   if (args.json) jsonWriter(context.out)(listening)
-  else context.out(`${url}\n`)
+  else context.out(`${link(server, key, context.terminal !== null)}\n`)
   log.info(`[WEB] ✓ Page, API and metrics: ${url} (live feed: ${liveUrl})`)
   log.info(`[FLEET] Looking at the ${fleetLabel(options.key)}; hosts show up here as they are found`)
+  if (key !== null) {
+    log.info(
+      `[WEB] Requests need the token in ${key.file}: open ${url}/?token=TOKEN once in each browser; programs send ` +
+        'Authorization: Bearer TOKEN',
+    )
+  }
   if (server.isOpen) {
     log.warn(
-      `[WEB] ! Everybody who can reach ${address.host}:${server.port} sees this fleet: there is no password. Keep it ` +
-        'inside a network you trust, or behind a proxy that asks for one.',
+      `[WEB] ! Others can reach ${address.host}:${server.port}, and HTTP is not encrypted: whoever can listen on the way ` +
+        'reads the token. Outside a network you trust, use an SSH tunnel or a proxy with TLS.',
     )
   }
   logEvents(coordinator, log)
+  using _strangers = tellStrangers(allowed, log)
   using _watch = watchIsolation(coordinator, options.dht, log)
   await untilStopped(context.signal, failed)
+}
+
+/** The token goes to the screen of whoever starts the server, and into no log. */
+function link({ url }: WebServer, key: TokenInFile | null, isOnScreen: boolean): string {
+  return key === null || !isOnScreen ? url : `${url}/?token=${encodeURIComponent(key.token)}`
 }
 
 function webAddress({ host, httpPort, livePort, allowHost = [] }: WebArguments) {

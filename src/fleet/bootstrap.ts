@@ -6,10 +6,11 @@
 import { createHash } from 'node:crypto'
 import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { addressOf } from '../swarm/address.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
-import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
 
 /** A restart joins again through the table; half a minute of changes is easily lost. */
 const SAVE_STATE_MS = 30_000
@@ -27,6 +28,8 @@ export interface BootstrapOptions {
   /** UDP port; 0 picks a free one. */
   readonly port: number
   readonly stateDir: string
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** What the owner hears. */
@@ -55,9 +58,11 @@ export class BootstrapNode implements AsyncDisposable {
     this.#companions = parts.companions
     this.#state = parts.state
     this.#lock = parts.lock
-    this.#saveTimer = setInterval(() => {
-      this.#save().catch((error: unknown) => listener.onSaveFailed?.(error))
-    }, SAVE_STATE_MS)
+    const saves = new BackgroundSaves(
+      () => this.#save(),
+      (error) => listener.onSaveFailed?.(error),
+    )
+    this.#saveTimer = setInterval(() => void saves.run(), SAVE_STATE_MS)
   }
 
   /**
@@ -75,7 +80,7 @@ export class BootstrapNode implements AsyncDisposable {
       const state = await loadHostState(options.stateDir)
       const ids = Array.from({ length: COMPANIONS }, (_, index) => companionId(state.nodeId, index + 1))
       const dht = await DhtNode.start({
-        ...nodeSettings(options.bind),
+        ...nodeSettings(options),
         port: options.port,
         portOption: '--port',
         nodeId: state.nodeId,
@@ -124,9 +129,12 @@ export class BootstrapNode implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
-      await this.#save().catch(() => undefined) // a full disk must not keep it from stopping
+      // Its nodes are read before this waits; a disk that is full must not keep it from stopping, nor one that hangs
+      // its ports.
+      const saved = this.#save().catch(() => undefined)
       await Promise.all(this.#companions.map((companion) => companion.stop()))
       await this.#dht.stop()
+      await saved
       await this.#lock.release()
     })()
     return this.#stopping
@@ -146,19 +154,19 @@ export class BootstrapNode implements AsyncDisposable {
   }
 }
 
-const nodeSettings = (bind: string) =>
-  ({ bind, readOnly: false, storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS }) as const
+const nodeSettings = ({ bind, allowed }: BootstrapOptions) =>
+  ({ bind, allowed, readOnly: false, storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS }) as const
 
 /** Starts one more node that knows `main` and shares its store. */
 async function startCompanion(
   main: DhtNode,
   nodeId: string,
   wantedPort: number,
-  { bind }: BootstrapOptions,
+  options: BootstrapOptions,
 ): Promise<DhtNode> {
-  const bootstrap = [{ host: await addressOf(bind), port: main.port }]
+  const bootstrap = [{ host: await addressOf(options.bind), port: main.port }]
   const start = (port: number): Promise<DhtNode> =>
-    DhtNode.start({ ...nodeSettings(bind), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
+    DhtNode.start({ ...nodeSettings(options), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
   // Any free port will do where the wanted one is taken: nodes are found through each other.
   const companion = await start(wantedPort).catch(() => start(0))
   void companion.join()

@@ -16,6 +16,7 @@ export type SeedEvent =
       readonly length: number
       readonly pieceLength: number
       readonly sha256: string
+      /** Where it is; or will be, when an `error` has told that it cannot be written now. */
       readonly torrentFile: string
     }
   | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }
@@ -27,6 +28,8 @@ export type SeedEvent =
       readonly infoHash: InfoHash
       readonly reason: string
     }
+  /** All that is seeded was read again (`--recheck-rate`): `shards` are what was hashed, `bad` ones were not. */
+  | { readonly event: 'rechecked'; readonly shards: number; readonly bad: number; readonly bytes: number }
   | ReplicationEvent
   | ErrorEvent
 

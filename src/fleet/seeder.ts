@@ -3,6 +3,7 @@
  * Library and swarm meet here and nowhere else.
  */
 import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 import { HashPool } from '../library/hash-pool.ts'
@@ -15,7 +16,8 @@ import { WindowCache } from '../swarm/window-cache.ts'
 import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
-import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { Integrity } from './integrity.ts'
 import { Network } from './network.ts'
 import type { ReplicateSettings } from './replication-policy.ts'
 import { Replicator } from './replicator.ts'
@@ -27,6 +29,9 @@ export type { SeederListener, SeederOptions } from './seeder-options.ts'
 
 /** The routing table changes slowly; losing a minute of it in a crash costs nothing. */
 const SAVE_STATE_MS = 60_000
+
+/** A disk that hangs must not keep the ports: after so long of a stop they are given back all the same. */
+const DISK_PATIENCE_MS = 1_500
 
 /** A running host. Made by {@link Seeder.start}; `stop` is total and idempotent. */
 export class Seeder implements AsyncDisposable {
@@ -41,6 +46,7 @@ export class Seeder implements AsyncDisposable {
   readonly #library: ShardLibrary
   #fleet: HostMember | null = null
   #replicator: Replicator | null = null
+  #integrity: Integrity | null = null
   readonly #news: ShardNews
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
@@ -81,7 +87,14 @@ export class Seeder implements AsyncDisposable {
         onScanned: (summary) => void this.#news.allTold().then(() => listener.onScanned?.(summary)),
       },
     )
-    this.#saveTimer = setInterval(() => this.#saveInBackground(), SAVE_STATE_MS)
+    const saves = new BackgroundSaves(
+      () => this.#save(),
+      (error) => listener.onEvent({ event: 'error', code: 'state', message: messageOf(error) }),
+    )
+    this.#saveTimer = setInterval(() => {
+      void saves.run()
+      void this.#news.retry()
+    }, SAVE_STATE_MS)
   }
 
   /**
@@ -112,6 +125,7 @@ export class Seeder implements AsyncDisposable {
           savedNodes: state.nodes,
           readOnly: false,
           identity: state.hostId,
+          allowed: options.allowed,
         },
         {
           onNode: (nodeId) => listener.onRouting?.(nodeId),
@@ -143,16 +157,23 @@ export class Seeder implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
-      await this.#replicator?.stop()
-      await this.#library.stop()
-      await this.#pool.stop()
-      await this.#news.allTold()
-      await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
+      const written = this.#stopWriting()
+      await Promise.race([written, delay(DISK_PATIENCE_MS, undefined, { ref: false })])
       await this.#fleet?.stop()
       await this.#network.stop()
+      await written
       await this.#lock.release()
     })()
     return this.#stopping
+  }
+
+  async #stopWriting(): Promise<void> {
+    await this.#replicator?.stop()
+    await this.#integrity?.stop()
+    await this.#library.stop()
+    await this.#pool.stop()
+    await this.#news.allTold()
+    await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -169,6 +190,9 @@ export class Seeder implements AsyncDisposable {
     if (replicate !== null) this.#replicator = await this.#startReplicator(replicate)
     if (fleet !== null) this.#fleet = this.#join(fleet)
     await this.#library.start()
+    const { stateDir, recheckRate: bytesPerSecond } = this.#options
+    const { onEvent } = this.#listener
+    this.#integrity = await Integrity.start({ library: this.#library, stateDir, bytesPerSecond, onEvent })
   }
 
   #join(key: FleetKey): HostMember {
@@ -180,6 +204,8 @@ export class Seeder implements AsyncDisposable {
       hostId: this.#state.hostId,
       name,
       folder: resolve(folder),
+      strangersRefused: () => this.#options.allowed?.refusedTotal,
+      integrity: () => this.#integrity?.info,
       replicating: replica !== undefined,
       wantsCatalogues: replica !== undefined,
       listener: {
@@ -266,12 +292,6 @@ export class Seeder implements AsyncDisposable {
       port: client.port,
       dhtPort: dht.port,
       nodes: nodes.length > 0 ? nodes : this.#state.nodes,
-    })
-  }
-
-  #saveInBackground(): void {
-    this.#save().catch((error: unknown) => {
-      this.#listener.onEvent({ event: 'error', code: 'state', message: messageOf(error) })
     })
   }
 }

@@ -11,10 +11,10 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { type Adoption, Adoptions } from './adoptions.ts'
 import type { HashPool } from './hash-pool.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
-import { lookAt, RETRIED, type Sight, unreadable } from './look.ts'
+import { FAILED_EARLY, lookAt, type Sight, unreadable } from './look.ts'
 import type { LookLoop } from './look-loop.ts'
 import { isAsMade, type ShardRecord, type ShardRecords } from './records.ts'
-import { rejectionKey, restAfter, settlingOf } from './settling.ts'
+import { rejectionKey, restOf, settlingOf } from './settling.ts'
 import { shardNameProblem } from './shard-name.ts'
 import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
 import { ROTTEN, Suspects } from './suspects.ts'
@@ -110,10 +110,12 @@ export class ShardFiles {
         break
       case 'seeding':
         if (same && suspicion === undefined) return
-        this.#withdraw(path, state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
+        this.#options.listener.onGone(state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
         if (same) this.#suspects.withdraw(path, state.shard)
         else this.#suspects.clear(path)
         this.#settle(path, stats)
+        // What a suspect is hashed to next is compared with its record, after a restart too.
+        await (same ? this.#options.records.suspect(path) : this.#options.records.remove(path))
         break
       case 'hashing':
         if (same) return
@@ -122,6 +124,7 @@ export class ShardFiles {
         break
       case 'rejected':
         if (same && !state.retry) return
+        if (!same) this.#suspects.clear(path)
         this.#settle(path, stats, state)
         break
       case 'settling':
@@ -147,15 +150,16 @@ export class ShardFiles {
   /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
   #resume(path: string, identity: FileIdentity): boolean {
     const record = this.#options.records.get(path)
-    const fits =
-      record !== undefined && sameIdentityAfterRestart(record.identity, identity) && isAsMade(record)
-    if (fits) this.#seed(path, { ...record, identity })
-    return fits
+    if (record === undefined || !sameIdentityAfterRestart(record.identity, identity)) return false
+    if (record.isSuspect) this.#suspects.withdraw(path, { ...record, identity })
+    if (record.isSuspect || !isAsMade(record)) return false
+    this.#seed(path, { ...record, identity })
+    return true
   }
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
-    const restMs = restAfter(this.#suspects.timesOf(path), this.#options.times.settleMs)
+    const restMs = restOf(this.#suspects, path, this.#options.times.settleMs)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
   }
 
@@ -229,8 +233,9 @@ export class ShardFiles {
     } catch (error) {
       if (!isCurrent()) return
       if (systemCode(error) === 'ENOENT') return this.#restart(path)
-      // With its identity kept: a disk that fails is not read from end to end again every minute.
-      this.#reject(path, state, { ...unreadable(error), retry: RETRIED.has(systemCode(error)) })
+      // Again at a rescan, as the disk may be back; but one that fails is not read from end to end every minute.
+      if (!FAILED_EARLY.has(systemCode(error))) this.#suspects.readFailed(path)
+      this.#reject(path, state, { ...unreadable(error), retry: true })
     }
   }
 
@@ -245,6 +250,7 @@ export class ShardFiles {
   #seed(path: string, record: ShardRecord): void {
     const shard: ShardFile = { ...record, relativePath: this.#relative(path) }
     this.#states.set(path, { kind: 'seeding', identity: record.identity, shard })
+    this.#suspects.readWell(path)
     this.#options.listener.onShard(shard)
     this.#options.onDecided(path)
   }

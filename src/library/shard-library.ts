@@ -10,7 +10,7 @@ import type { HashPool } from './hash-pool.ts'
 import { LookLoop } from './look-loop.ts'
 import { type ShardRecord, ShardRecords } from './records.ts'
 import { ShardFiles } from './shard-files.ts'
-import { entryOf, type LibraryEntry, type LibraryListener } from './shard-state.ts'
+import { entryOf, type LibraryEntry, type LibraryListener, type ShardFile } from './shard-state.ts'
 import { isStraight, isUnder, listShards, MAX_SHARDS, relativeTo } from './walk.ts'
 import { FolderWatcher } from './watcher.ts'
 import { SETTLE_TIMES, type SettleTimes } from './wholeness.ts'
@@ -116,6 +116,12 @@ export class ShardLibrary implements AsyncDisposable {
   /** All files known now, in no order. */
   entries(): readonly LibraryEntry[] {
     return [...this.#files.states].map(([path, state]) => entryOf(path, relativeTo(this.#root, path), state))
+  }
+
+  /** The shard that is seeded from `path` now. */
+  shardAt(path: string): ShardFile | undefined {
+    const state = this.#files.states.get(path)
+    return state?.kind === 'seeding' ? state.shard : undefined
   }
 
   /** Says that the shard at `path` was found not to be what was hashed: it is withdrawn, and hashed again. */

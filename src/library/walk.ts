@@ -6,6 +6,7 @@ import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { systemCode, UsageError } from '../errors.ts'
+import { mayFollow } from './links.ts'
 import { isHiddenName, isShardName } from './shard-name.ts'
 
 /** Deeper than any model folder; the watcher stops there too. */
@@ -112,7 +113,8 @@ async function isFolder(entry: Dirent, path: string): Promise<boolean> {
 
 async function isNewFolder(link: string, realRoot: string, linked: Set<string>): Promise<boolean> {
   const real = await realpath(link).catch(() => undefined)
-  if (real === undefined || linked.has(real) || isReachedAnyway(real, realRoot)) return false
+  if (real === undefined || !(await mayFollow(link).catch(() => false))) return false
+  if (linked.has(real) || isReachedAnyway(real, realRoot)) return false
   linked.add(real)
   return true
 }

@@ -11,6 +11,8 @@ export interface TorrentStats {
   readonly uploadBytesPerSecond: number
   readonly uploadedBytes: number
   readonly receivedBytes: number
+  /** Addresses heard of and not given up, connected or not. */
+  readonly knownPeers: number
   /** Connected peers; two connections to one count once. */
   readonly peers: number
   /** Connected peers that let us download. */
@@ -43,6 +45,7 @@ export function statsOf(torrent: Torrent, banned: number): TorrentStats {
     uploadBytesPerSecond: torrent.uploadSpeed,
     uploadedBytes: torrent.uploaded,
     receivedBytes: torrent.received,
+    knownPeers: torrent._peers?.size ?? 0,
     peers: countPeers(wires),
     unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
     useful: countPeers(useful),

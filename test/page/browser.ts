@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { WEB_LIMITS } from '../../src/web/limits.ts'
-import { WebServer } from '../../src/web/server.ts'
+import { WebServer, type WebServerOptions } from '../../src/web/server.ts'
 import type { StatusSource } from '../../src/web/status-source.ts'
 import { afterTest, hasFailed } from '../helpers/after-test.ts'
 
@@ -25,7 +25,11 @@ export function skipWithoutBrowser(): string | false {
 }
 
 /** A server of the page on free ports, or on a given one. */
-export async function servePage(source: StatusSource, port = 0): Promise<WebServer> {
+export async function servePage(
+  source: StatusSource,
+  port = 0,
+  options: Partial<WebServerOptions> = {},
+): Promise<WebServer> {
   return WebServer.start({
     source,
     host: '127.0.0.1',
@@ -34,6 +38,7 @@ export async function servePage(source: StatusSource, port = 0): Promise<WebServ
     allowHosts: [],
     limits: WEB_LIMITS,
     log: { info() {}, warn() {} },
+    ...options,
   })
 }
 
@@ -43,7 +48,6 @@ export async function launchBrowser(): Promise<Browser> {
 
 export interface OpenedPage {
   readonly page: Page
-  readonly server: WebServer
   readonly context: BrowserContext
   /** Errors, warnings of the console and violations of the content policy so far. */
   readonly complaints: string[]
@@ -57,6 +61,8 @@ export interface PageOptions {
   readonly colorScheme?: 'light' | 'dark'
   readonly permissions?: readonly string[]
   readonly isTouch?: boolean
+  /** What the server asks for; the page is opened by the link that has it. */
+  readonly token?: string
   /** Runs in the page before anything of it. */
   readonly before?: () => void
   /** The test says itself what may be complained about. */
@@ -68,10 +74,21 @@ export async function openPage(
   t: TestContext,
   source: StatusSource,
   options: PageOptions = {},
+): Promise<OpenedPage & { readonly server: WebServer }> {
+  const { token } = options
+  const server = await servePage(source, 0, token === undefined ? {} : { token })
+  afterTest(t, () => server.stop())
+  const url = token === undefined ? server.url : `${server.url}/?token=${token}`
+  return { ...(await openPageAt(t, url, options)), server }
+}
+
+/** The same for a page that somebody else serves. */
+export async function openPageAt(
+  t: TestContext,
+  url: string,
+  options: PageOptions = {},
 ): Promise<OpenedPage> {
   const { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false } = options
-  const server = await servePage(source)
-  afterTest(t, () => server.stop())
   const browser = await launchBrowser()
   afterTest(t, () => browser.close())
   const context = await browser.newContext({
@@ -95,7 +112,7 @@ export async function openPage(
     })
   })
   if (options.before !== undefined) await page.addInitScript(options.before)
-  const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${server.port}/`)
+  const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${new URL(url).port}/`)
   // Before the browser is closed; a test that failed has said more already.
   afterTest(t, () => {
     if (hasFailed(t)) return
@@ -106,9 +123,9 @@ export async function openPage(
       'nothing is asked of anybody else',
     )
   })
-  await page.goto(server.url)
+  await page.goto(url)
   await page.waitForSelector('.figures')
-  return { page, server, context, complaints, requests }
+  return { page, context, complaints, requests }
 }
 
 /** A locator's text, in one line. */
