@@ -172,7 +172,7 @@ test('mistakes are told with file, line and a guess; nothing in quotes is repeat
 })
 
 test('paths of Windows', async (t) => {
-  const { value } = await load(t, { toml: "dir = 'C:\\models'\nname = \"a\\\\b\"\n" })
+  const { value } = await load(t, { toml: 'dir = \'C:\\models\'\nname = "a\\\\b"\n' })
   assert.deepEqual([value('dir'), value('name')], ['C:\\models', 'a\\b'])
   assert.match(await refusal(t, { toml: 'dir = "C:\\models"' }), /^test\.toml:1: .*in single quotes/)
   // A list in the environment is cut at commas, never at the colon of a drive.
