@@ -31,6 +31,8 @@ export function commandModule<T>(
 const REPEATABLE = new Set([
   '_',
   'id',
+  'dir',
+  'from',
   'bootstrap',
   'peer',
   'advertise',

@@ -1,4 +1,4 @@
-/** `gguf-swarm seed [dir]`: flags to a host, its events to JSON or to the log lines of the report. */
+/** `gguf-swarm seed [dir..]`: flags to a host, its events to JSON or to the log lines of the report. */
 import { hostname } from 'node:os'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
@@ -11,6 +11,7 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
 
 /** Least time between two lines about the routing table. */
@@ -22,6 +23,7 @@ const OPTIONS = {
   ...LISTEN_OPTIONS,
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
+  ...PLACES_OPTIONS,
   ...REPLICATE_OPTIONS,
   name: {
     type: 'string',
@@ -58,10 +60,15 @@ const OPTIONS = {
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .positional('dir', {
+      type: 'string',
+      array: true,
+      describe: `folder with .gguf files; repeatable [default: ${DEFAULTS.shardsDir}]`,
+    })
     .options(OPTIONS)
     .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
     .example('$0 seed ~/models --bootstrap 10.0.0.1:51820', 'in the private DHT of that bootstrap node')
+    .example('$0 seed --from huggingface,lmstudio,ollama', 'what these programs have downloaded')
     .example(
       "$0 seed --replicate --want 'Llama-3*' --replicas 2",
       'and fetch from the fleet what has fewer than 2 copies',
@@ -94,7 +101,7 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
   const { fleet, fleetKey } = args
   const key = await chooseFleet({ fleet, fleetKey, dht })
   return {
-    folder: args.dir,
+    folders: await foldersToSeed(args.dir, args.from),
     stateDir: args.stateDir,
     torrentsDir: args.torrentsDir,
     bind: args.bind,
@@ -176,6 +183,11 @@ function logListener(context: CommandContext, log: Log): EventListener {
       case 'rejected':
         log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
         break
+      case 'duplicate':
+        log.info(
+          `[TORRENT] Same file: ${event.file} is ${event.of} (hash: ${event.infoHash}); one torrent serves both`,
+        )
+        break
       case 'waiting':
         log.info(`[TORRENT] Waiting for ${event.file}: ${event.reason}`)
         break
@@ -243,8 +255,8 @@ function tellRegistered(
 
 /** The `seed` command. */
 export const seedCommand = {
-  command: 'seed [dir]',
-  describe: 'Seed every whole GGUF file of a folder, and those that show up later',
+  command: 'seed [dir..]',
+  describe: 'Seed every whole GGUF file of some folders, and those that show up later',
   builder,
   run: runSeed,
 }

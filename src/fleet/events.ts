@@ -20,6 +20,13 @@ export type SeedEvent =
     }
   | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }
   | { readonly event: 'rejected'; readonly file: string; readonly code: string; readonly reason: string }
+  /** The same file as `of`, whose torrent serves for both. */
+  | {
+      readonly event: 'duplicate'
+      readonly file: string
+      readonly of: string
+      readonly infoHash: InfoHash
+    }
   | { readonly event: 'waiting'; readonly file: string; readonly reason: string }
   | {
       readonly event: 'withdrawn'

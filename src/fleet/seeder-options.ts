@@ -10,7 +10,8 @@ import type { ReplicateSettings } from './replication-policy.ts'
 
 /** Complete settings of a host; null ports mean "as last time, else a free one". */
 export interface SeederOptions {
-  readonly folder: string
+  /** Where its shards are; copies from the fleet go into the first. */
+  readonly folders: readonly [string, ...string[]]
   readonly stateDir: string
   readonly torrentsDir: string
   readonly bind: string

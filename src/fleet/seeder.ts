@@ -1,5 +1,5 @@
 /**
- * A host: every whole shard under one folder becomes a torrent, is seeded where it lies, and announced.
+ * A host: every whole shard under its folders becomes a torrent, is seeded where it lies, and announced.
  * Library and swarm meet here and nowhere else.
  */
 import { resolve } from 'node:path'
@@ -71,12 +71,14 @@ export class Seeder implements AsyncDisposable {
     const file = (path: string, length: number): void =>
       listener.onEvent({ event: 'hashing', file: path, length })
     this.#library = new ShardLibrary(
-      { root: resolve(options.folder), stateDir: options.stateDir, hashPool: this.#pool, log: parts.log },
+      { roots: options.folders, stateDir: options.stateDir, hashPool: this.#pool, log: parts.log },
       {
         onHashing: file,
         onShard: (shard) => this.#seed(shard),
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
+        onAlias: (file, { relativePath: of, infoHash }) =>
+          listener.onEvent({ event: 'duplicate', file, of, infoHash }),
         onWaiting: (file, reason) => listener.onEvent({ event: 'waiting', file, reason }),
         onScanned: (summary) => void this.#news.allTold().then(() => listener.onScanned?.(summary)),
       },
@@ -89,7 +91,7 @@ export class Seeder implements AsyncDisposable {
    * @throws {FailedError} `port-in-use` or `locked`; {@link UsageError} for a folder that is not there
    */
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
-    await realPathOfRoot(options.folder) // before anything is written or opened for a mistyped name
+    for (const folder of options.folders) await realPathOfRoot(folder) // before anything is written for a mistyped name
     const lock = await lockFolder(
       options.stateDir,
       (pid) =>
@@ -172,14 +174,14 @@ export class Seeder implements AsyncDisposable {
   }
 
   #join(key: FleetKey): HostMember {
-    const { folder, name } = this.#options
+    const { folders, name } = this.#options
     const replica = this.#replicator?.fleetListener
     return new HostMember({
       network: this.#network,
       key,
       hostId: this.#state.hostId,
       name,
-      folder: resolve(folder),
+      folder: resolve(folders[0]),
       replicating: replica !== undefined,
       wantsCatalogues: replica !== undefined,
       listener: {
@@ -193,10 +195,10 @@ export class Seeder implements AsyncDisposable {
   }
 
   #startReplicator(settings: ReplicateSettings): Promise<Replicator> {
-    const { folder, stateDir } = this.#options
+    const { folders, stateDir } = this.#options
     return Replicator.start({
       settings,
-      folder: resolve(folder),
+      folder: resolve(folders[0]),
       stateDir,
       hostId: this.#state.hostId,
       network: this.#network,

@@ -22,11 +22,23 @@ export interface ShardRecord extends TorrentInfo {
   readonly sha256: string
 }
 
-/** Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed. */
-export function isAsMade({ path, name, length, pieceLength }: ShardRecord): boolean {
-  return (
-    name === basename(path) && pieceLength === pieceLengthFor(length) && shardNameProblem(name) === undefined
-  )
+/**
+ * Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed.
+ * @param called what its torrent is to be called
+ */
+export function isAsMade(
+  { path, name, length, pieceLength }: ShardRecord,
+  called: string = basename(path),
+): boolean {
+  return name === called && pieceLength === pieceLengthFor(length) && shardNameProblem(name) === undefined
+}
+
+/** The record of the same content under another path and name: nothing is read for it. */
+export function recordAs(
+  { length, pieceLength, pieces, sha256 }: ShardRecord,
+  { path, name, identity }: Pick<ShardRecord, 'path' | 'name' | 'identity'>,
+): ShardRecord {
+  return { ...buildInfo({ name, length, pieceLength, pieces }), sha256, path, identity }
 }
 
 /** Another number is another format: such a record is put aside like a damaged one. */

@@ -1,0 +1,48 @@
+/** Hashes one file of a library and judges what came out: a record to seed by, or why there is none. */
+import { systemCode } from '../errors.ts'
+import { pieceLengthFor } from '../metainfo/piece-length.ts'
+import { brokenPromise, promisedSha256 } from './blob-name.ts'
+import type { HashedFile, HashOptions, HashPool } from './hash-pool.ts'
+import { type FileIdentity, sameIdentity } from './identity.ts'
+import { RETRIED, unreadable } from './look.ts'
+import type { ShardRecord } from './records.ts'
+import { FOR_GOOD, type Verdict } from './shard-state.ts'
+import { ROTTEN } from './suspects.ts'
+
+export interface ShardToHash {
+  readonly path: string
+  readonly name: string
+  /** As it was when it was found to be whole. */
+  readonly identity: FileIdentity
+}
+
+/** `changed`: it is not, or no longer, what was to be hashed. */
+export type HashedShard =
+  | { readonly kind: 'whole'; readonly record: ShardRecord }
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'refused'; readonly verdict: Verdict }
+
+/** @param isRotten whether these hashes cannot be, as the file has not changed since it had others */
+export async function hashShard(
+  { path, name, identity }: ShardToHash,
+  pool: Pick<HashPool, 'hash'>,
+  isRotten: (hashed: HashedFile) => boolean,
+  options: HashOptions,
+): Promise<HashedShard> {
+  try {
+    const hashed = await pool.hash({ path, name, pieceLength: pieceLengthFor(Number(identity.size)) }, options)
+    if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, identity)) return { kind: 'changed' }
+    if (isRotten(hashed)) return { kind: 'refused', verdict: { ...ROTTEN, ...FOR_GOOD } }
+    const promised = await promisedSha256(path)
+    if (promised !== null && promised !== hashed.sha256) {
+      return { kind: 'refused', verdict: { ...brokenPromise(promised, hashed.sha256), ...FOR_GOOD } }
+    }
+    const { kind: _, ...content } = hashed
+    return { kind: 'whole', record: { ...content, path } }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return { kind: 'changed' }
+    // For good, while its identity is the same: a disk that fails is not read from end to end again every minute.
+    const retry = RETRIED.has(systemCode(error))
+    return { kind: 'refused', verdict: { ...unreadable(error), retry, isOfContent: false } }
+  }
+}
