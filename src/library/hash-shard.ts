@@ -30,7 +30,10 @@ export async function hashShard(
   options: HashOptions,
 ): Promise<HashedShard> {
   try {
-    const hashed = await pool.hash({ path, name, pieceLength: pieceLengthFor(Number(identity.size)) }, options)
+    const hashed = await pool.hash(
+      { path, name, pieceLength: pieceLengthFor(Number(identity.size)) },
+      options,
+    )
     if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, identity)) return { kind: 'changed' }
     if (isRotten(hashed)) return { kind: 'refused', verdict: { ...ROTTEN, ...FOR_GOOD } }
     const promised = await promisedSha256(path)

@@ -9,16 +9,9 @@ import { hashShard } from './hash-shard.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
 import { lookAt, type Sight } from './look.ts'
 import { isAsMade, type ShardRecord } from './records.ts'
-import type { ShardFilesOptions } from './shard-files-options.ts'
 import { decideOn, rejectionKey, restAfter, settlingOf } from './settling.ts'
-import {
-  type Hashing,
-  type Rejected,
-  type Settling,
-  type ShardFile,
-  type ShardState,
-  type Verdict,
-} from './shard-state.ts'
+import type { ShardFilesOptions } from './shard-files-options.ts'
+import type { Hashing, Rejected, Settling, ShardFile, ShardState, Verdict } from './shard-state.ts'
 import { ShardStates } from './shard-states.ts'
 import { Suspects } from './suspects.ts'
 import { Twins } from './twins.ts'
@@ -168,7 +161,12 @@ export class ShardFiles {
     const state = this.#states.get(path)
     if (state?.kind !== 'settling') return
     const { times, loop, signal } = this.#options
-    const step = await decideOn({ path, name: this.#options.naming.called(path), stats }, state, times, signal)
+    const step = await decideOn(
+      { path, name: this.#options.naming.called(path), stats },
+      state,
+      times,
+      signal,
+    )
     if (signal.aborted || this.#states.get(path) !== state) return
     switch (step.kind) {
       case 'whole':
