@@ -2,6 +2,7 @@
 import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
 import type { Found, FoundShard } from '../fleet/name-search.ts'
 import type { Network } from '../fleet/network.ts'
+import type { Placement } from '../fleet/placement.ts'
 import type { HashPool } from '../library/hash-pool.ts'
 import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -24,6 +25,8 @@ export interface DownloadsOptions {
   readonly network: Network
   readonly pool: HashPool
   readonly out: string
+  /** Where the files go, if not into `out` under their own names. */
+  readonly place?: Placement
   readonly peers: readonly PeerAddress[]
   readonly timeoutMs: number | null
   readonly signal: AbortSignal
@@ -102,9 +105,9 @@ export class Downloads {
     id: TorrentId,
     expected: { expectedName?: string; expectedSha256?: string },
   ): Promise<GetResult | null> {
-    const { network, pool, signal, out, peers, timeoutMs } = this.#options
+    const { network, pool, signal, out, place, peers, timeoutMs } = this.#options
     const { infoHash } = id
-    const options = { id, out, peers, timeoutMs, ...expected }
+    const options = { id, out, ...(place && { place }), peers, timeoutMs, ...expected }
     const getter = new Getter(network, pool, options, this.#report.listener)
     this.#getters.set(infoHash, getter)
     try {
