@@ -33,6 +33,8 @@ const REPEATABLE = new Set([
   'id',
   'dir',
   'from',
+  'web-seed',
+  'webSeed',
   'bootstrap',
   'peer',
   'advertise',

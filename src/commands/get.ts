@@ -17,6 +17,7 @@ import { HUB_OPTIONS, hubPlacement } from './hub-layout.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { readIds } from './torrent-ids.ts'
 import { visitorNetwork } from './visitor.ts'
+import { WEB_SEED_OPTIONS, webSeedChoice } from './web-seeds.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -47,6 +48,7 @@ const builder = (yargs: Argv) =>
         describe: 'HOST:PORT of a peer to try first; repeatable',
       },
       ...HUB_OPTIONS,
+      ...WEB_SEED_OPTIONS,
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
       ...FLEET_OPTIONS,
@@ -62,9 +64,11 @@ type GetArguments = ArgumentsOf<typeof builder>
 async function runGet(args: GetArguments, context: CommandContext): Promise<void> {
   const { ids, names } = await readIds(args.id)
   const place = hubPlacement(args)
+  const webSeeds = webSeedChoice(args)
   const options = {
     ...{ peers: peersOf(args), timeoutMs: timeoutOf(args), out: args.out ?? '.' },
     ...(place && { place }),
+    ...(webSeeds && { webSeeds }),
   }
   const dht = dhtChoice(args.bootstrap, args.public)
   const { fleet, fleetKey } = args

@@ -13,6 +13,7 @@ import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
+import { MIRROR_OPTIONS, webSeedUrls } from './web-seeds.ts'
 
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
@@ -24,6 +25,7 @@ const OPTIONS = {
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
   ...PLACES_OPTIONS,
+  ...MIRROR_OPTIONS,
   ...REPLICATE_OPTIONS,
   name: {
     type: 'string',
@@ -108,6 +110,7 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
     port: args.port === undefined ? null : parsePortOption(args.port, '--port'),
     dhtPort: args.dhtPort === undefined ? null : parsePortOption(args.dhtPort, '--dht-port'),
     dht,
+    webSeeds: webSeedUrls(args.webSeed),
     advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
     uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
     maxConns: args.maxConns,

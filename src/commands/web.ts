@@ -13,6 +13,7 @@ import { WebServer } from '../web/server.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
+import { fileShelf, SERVE_OPTIONS, sayServed } from './serve-files.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -41,6 +42,7 @@ const builder = (yargs: Argv) =>
         requiresArg: true,
         describe: 'further name the page is opened by (of a proxy, say); repeatable',
       },
+      ...SERVE_OPTIONS,
       ...COORDINATOR_OPTIONS,
       ...JSON_OPTION,
     } as const)
@@ -67,7 +69,9 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   const options = await coordinatorOptions(args)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using coordinator = await Coordinator.start({ ...options, onFailed: fail })
-  await using server = await WebServer.start({ ...address, source: coordinator, limits: WEB_LIMITS, log })
+  const files = fileShelf(args)
+  const source = { source: coordinator, files }
+  await using server = await WebServer.start({ ...address, ...source, limits: WEB_LIMITS, log })
   const { url, liveUrl } = server
   const { fleet, coordinator: self } = coordinator.status
   const listening = { event: 'listening', ...{ url, liveUrl, hostId: self.hostId, fleet } }
@@ -81,6 +85,7 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
         'inside a network you trust, or behind a proxy that asks for one.',
     )
   }
+  if (files !== null) await sayServed(files, url, args.stateDir, log)
   logEvents(coordinator, log)
   using _watch = watchIsolation(coordinator, options.dht, log)
   await untilStopped(context.signal, failed)

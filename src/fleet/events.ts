@@ -87,6 +87,14 @@ export type GetEvent =
       readonly length: number
       readonly sha256: string
     }
+  /** A web server is asked, too, or is left: then it says why. */
+  | {
+      readonly event: 'web-seed'
+      readonly infoHash: InfoHash
+      readonly url: string
+      readonly state: 'joined' | 'left'
+      readonly reason?: string
+    }
   /** All shards of a model asked for by name are there; `path` is the first one's, which loaders want. */
   | {
       readonly event: 'model'

@@ -16,10 +16,20 @@ export interface GetOptions extends Expected {
   readonly place?: Placement
   /** Peers to try besides those the DHT names. */
   readonly peers: readonly PeerAddress[]
+  /** Which web seeds may be used besides peers; none without it. */
+  readonly webSeeds?: WebSeedChoice
   /** Give up after so long without a single new byte; null waits for ever. */
   readonly timeoutMs: number | null
   /** Waited for when everything is right, before the file gets its name; what it throws ends the download. */
   readonly beforeNaming?: (hashed: HashedFile) => Promise<void>
+}
+
+/** The web servers a download may ask. */
+export interface WebSeedChoice {
+  /** Those named by a person. */
+  readonly urls: readonly string[]
+  /** Whether those that magnet links and .torrent files name are asked, too. */
+  readonly ofLinks: boolean
 }
 
 /** What a download tells while it runs. */
@@ -37,6 +47,7 @@ export interface GetState {
   readonly length: number | null
   readonly downloadBytesPerSecond: number
   readonly peers: number
+  readonly webSeeds: number
   readonly phase: 'metadata' | 'downloading' | 'verifying'
   readonly stall: Stall | null
 }

@@ -8,6 +8,7 @@ import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import { identityOf, sameIdentity } from '../library/identity.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { WebSeedNews, WebSeedRequest } from '../swarm/web-seed/web-seeds.ts'
 import { type Attempted, attempt } from './attempt.ts'
 import { requireName, requireSha256 } from './expected.ts'
 import type { GetListener, GetOptions, GetState } from './getter-options.ts'
@@ -132,12 +133,28 @@ export class Getter {
         infoHash: id.infoHash,
         metainfo: this.#metainfo,
         peers,
+        ...this.#webSeeds(),
         onMetainfo: (metainfo) => this.#accept(metainfo),
         findPresent: (metainfo) => this.#present(metainfo, signal),
         watch: () => this.#watch(partial),
       },
       signal,
     )
+  }
+
+  /** The web servers that may be asked, if any. */
+  #webSeeds(): { webSeeds?: WebSeedRequest } {
+    const { id, webSeeds } = this.#options
+    if (webSeeds === undefined) return {}
+    const linked = id.kind === 'metainfo' ? id.metainfo.webSeeds : id.kind === 'magnet' ? id.webSeeds : []
+    const sources = [
+      ...webSeeds.urls.map((url) => ({ url, isTrusted: true })),
+      ...(webSeeds.ofLinks ? (linked ?? []) : []).map((url) => ({ url, isTrusted: false })),
+    ]
+    const { infoHash } = id
+    const onNews = ({ kind: state, ...news }: WebSeedNews): void =>
+      this.#listener.onEvent({ event: 'web-seed', infoHash, state, ...news })
+    return { webSeeds: { sources, onNews } }
   }
 
   #accept(metainfo: Metainfo): void {
@@ -168,7 +185,7 @@ export class Getter {
   #report(): void {
     const { infoHash } = this.#options.id
     const stats = this.#network.torrent(infoHash)?.stats()
-    const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0 } = stats ?? {}
+    const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0, webSeeds = 0 } = stats ?? {}
     const length = this.#metainfo?.length ?? null
     const stall = stats === undefined ? null : this.#stall.current(this.#network)
     const name =
@@ -181,6 +198,7 @@ export class Getter {
       length,
       downloadBytesPerSecond,
       peers,
+      webSeeds,
       phase,
       stall,
     })

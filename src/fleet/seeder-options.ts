@@ -19,6 +19,8 @@ export interface SeederOptions {
   readonly dhtPort: number | null
   readonly dht: DhtChoice
   readonly advertise: readonly PeerAddress[]
+  /** Mirrors: folders (ending in a slash) and files, put into magnets and .torrent files. */
+  readonly webSeeds: readonly string[]
   readonly uploadLimit: number | null
   readonly maxConns: number
   /** The fleet it belongs to; null for none. */

@@ -11,6 +11,7 @@ import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
 import { composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import { webSeedsFor } from '../metainfo/web-seed.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
 import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
@@ -61,6 +62,7 @@ export class Seeder implements AsyncDisposable {
     this.#news = new ShardNews({
       torrentsDir: options.torrentsDir,
       advertise: options.advertise,
+      webSeeds: options.webSeeds,
       torrentFileOf: (shard) => this.#torrentFileOf(shard),
       isServed: (infoHash, shard) => {
         const served = this.#shards.get(infoHash)
@@ -236,7 +238,8 @@ export class Seeder implements AsyncDisposable {
     const { dht } = this.#options
     // A public torrent carries no bootstrap of ours: its clients have their own.
     const nodes = dht.kind === 'private' ? this.#network.dht.bootstrap : []
-    return composeTorrentFile({ info: shard.info, nodes })
+    const webSeeds = webSeedsFor(this.#options.webSeeds, shard.name)
+    return composeTorrentFile({ info: shard.info, nodes, webSeeds })
   }
 
   #withdraw(shard: ShardFile, reason: string): void {

@@ -7,6 +7,7 @@ import type { ShardFile } from '../library/shard-library.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { magnetFor } from '../metainfo/magnet.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { webSeedsFor } from '../metainfo/web-seed.ts'
 import type { SeedEvent } from './events.ts'
 import { TorrentFiles } from './torrent-files.ts'
 
@@ -17,6 +18,7 @@ export interface ShardNewsOptions {
   readonly torrentsDir: string
   /** Addresses for the magnets. */
   readonly advertise: readonly PeerAddress[]
+  readonly webSeeds: readonly string[]
   readonly torrentFileOf: (shard: ShardFile) => Uint8Array
   /** Whether it is still served when its turn comes. */
   readonly isServed: (infoHash: InfoHash, shard?: ShardFile) => boolean
@@ -58,11 +60,12 @@ export class ShardNews {
 
   async #tell(shard: ShardFile): Promise<void> {
     const { infoHash, name, length, pieceLength, sha256, relativePath: file } = shard
-    const { torrentFileOf, isServed, advertise, onEvent } = this.#options
+    const { torrentFileOf, isServed, advertise, webSeeds, onEvent } = this.#options
     try {
       const torrentFile = await this.#files.write(name, infoHash, torrentFileOf(shard))
       if (!isServed(infoHash, shard)) return
-      const magnet = magnetFor({ infoHash, name, length, peers: advertise })
+      const mirrors = webSeedsFor(webSeeds, name)
+      const magnet = magnetFor({ infoHash, name, length, peers: advertise, webSeeds: mirrors })
       onEvent({ event: 'seeding', file, infoHash, magnet, length, pieceLength, sha256, torrentFile })
     } catch (error) {
       onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })

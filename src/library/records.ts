@@ -50,7 +50,10 @@ const MAX_RECORD_BYTES = 32_000_000
 /** Records read at once at start: one after the other, a thousand take longer to ask for than to read. */
 const PARALLEL_LOADS = 4
 
-const RECORD_FILE = /^[0-9a-f]{40}\.json$/
+export const RECORD_FILE: RegExp = /^[0-9a-f]{40}\.json$/
+
+/** Where the records of a state folder are. */
+export const recordsFolder = (stateDir: string): string => join(stateDir, 'shards')
 
 /** The records of one state folder, in memory and on disk. */
 export class ShardRecords {
@@ -59,7 +62,7 @@ export class ShardRecords {
   readonly #byPath = new Map<string, ShardRecord>()
 
   constructor(stateDir: string, log: Log) {
-    this.#folder = join(stateDir, 'shards')
+    this.#folder = recordsFolder(stateDir)
     this.#log = log
   }
 
@@ -162,13 +165,15 @@ function fileNameOf(path: string): string {
   return `${createHash('sha1').update(path).digest('hex')}.json`
 }
 
-async function readLimited(file: string): Promise<string> {
+/** @throws Error for a file that is too long for a record; what reading throws */
+export async function readLimited(file: string): Promise<string> {
   const { size } = await stat(file)
   if (size > MAX_RECORD_BYTES) throw new Error(`it has ${size} bytes`)
   return await readFile(file, 'utf8')
 }
 
-function parseRecord(text: string): ShardRecord {
+/** @throws Error saying what is wrong with it */
+export function parseRecord(text: string): ShardRecord {
   const {
     version,
     path,

@@ -59,15 +59,15 @@ export function parseMetainfo(bytes: Uint8Array): Metainfo {
   const spans = scan(torrentFile)
   const span = spans.get('info')
   if (span === undefined) refuse('it has no info dictionary')
-  const valueOf = (key: string): Bencoded | null => {
+  const read = (key: string): Bencoded | null => {
     const at = spans.get(key)
     return at === undefined ? null : bencode.decode(torrentFile.slice(at.start, at.end))
   }
   return {
     ...readInfo(torrentFile.slice(span.start, span.end)),
     torrentFile,
-    nodes: readNodes(valueOf('nodes')),
-    webSeeds: readUrlList(valueOf('url-list')),
+    nodes: readNodes(read('nodes')),
+    webSeeds: readUrlList(read('url-list')),
   }
 }
 

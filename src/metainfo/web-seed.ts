@@ -30,7 +30,9 @@ export function webSeedUrl(url: string, name: string): string {
  * ends in.
  */
 export function webSeedsFor(urls: readonly string[], name: string): readonly string[] {
-  return urls.filter((url) => url.endsWith('/') || fileNameOf(url) === name).map((url) => webSeedUrl(url, name))
+  return urls
+    .filter((url) => url.endsWith('/') || fileNameOf(url) === name)
+    .map((url) => webSeedUrl(url, name))
 }
 
 function fileNameOf(url: string): string {

@@ -3,6 +3,7 @@
  * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
  */
 import { createHash } from 'node:crypto'
+import type Wire from 'bittorrent-protocol'
 import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -20,6 +21,7 @@ import { RateMeter } from './rate-meter.ts'
 import { seededTorrent } from './seeded-torrent.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { serveFrames } from './upload-queue.ts'
+import { joinWebSeeds, leaveWebSeed, type WebSeedRequest } from './web-seed/web-seeds.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
 
@@ -57,6 +59,8 @@ export interface DownloadRequest {
   readonly infoHash: InfoHash
   readonly known?: { readonly torrentFile: Uint8Array; readonly bitfield: Uint8Array }
   readonly store: DownloadStoreSettings
+  /** Web servers to fetch from besides peers. */
+  readonly webSeeds?: WebSeedRequest
   /** Called with the info dictionary, its hash checked; what it throws refuses the torrent. */
   readonly onMetadata: (info: Uint8Array) => void
   readonly onDone: () => void
@@ -231,7 +235,7 @@ export class SwarmClient implements AsyncDisposable {
   #manage(
     torrent: Torrent,
     infoHash: InfoHash,
-    { onFailed, onMetadata }: Pick<DownloadRequest, 'onFailed' | 'onMetadata'>,
+    { onFailed, onMetadata, webSeeds }: Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'>,
     gathering?: Gathering,
   ): SwarmTorrent {
     // The engine caches this hash lazily, and wrongly while it does not know the infohash yet: then no
@@ -270,7 +274,9 @@ export class SwarmClient implements AsyncDisposable {
     })
     torrent.once('ready', () => {
       if (torrent.done || torrent.bitfield === undefined) return
-      new Lane(torrent, { buffers: this.#buffers, onGuilty: (wire) => policy.ban(wire) })
+      const onGuilty = (wire: Wire): unknown => leaveWebSeed(wire) || policy.ban(wire)
+      const lane = new Lane(torrent, { buffers: this.#buffers, onGuilty })
+      if (webSeeds) joinWebSeeds(lane, torrent, webSeeds, (bytes) => this.#downloaded.add(bytes))
     })
     const early: PeerAddress[] = []
     torrent.once('infoHash', () => {

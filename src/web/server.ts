@@ -6,9 +6,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { FailedError, messageOf, systemCode } from '../errors.ts'
+import type { FileShelf } from '../fleet/file-shelf.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { errorAnswer, send } from './answer.ts'
+import { createFileRoutes, type FileRoutes } from './files.ts'
 import { COMMON_HEADERS, contentPolicy, createGuard, type Guard, isLoopbackAddress } from './guard.ts'
 import type { WebLimits } from './limits.ts'
 import { LiveFeed } from './live-feed.ts'
@@ -19,6 +21,8 @@ import type { StatusSource } from './status-source.ts'
 /** Complete settings. */
 export interface WebServerOptions {
   readonly source: StatusSource
+  /** The shards to hand out as files; none without it. */
+  readonly files?: FileShelf | null
   /** Address or name to listen on. */
   readonly host: string
   /** Ports (TCP); 0 picks a free one. */
@@ -35,6 +39,7 @@ export class WebServer implements AsyncDisposable {
   readonly #options: WebServerOptions
   readonly #guard: Guard
   readonly #route: Router
+  readonly #giveFile: FileRoutes
   readonly #feed: LiveFeed
   readonly #page: Server
   readonly #live: Server
@@ -42,7 +47,7 @@ export class WebServer implements AsyncDisposable {
   #stopping: Promise<void> | undefined
 
   private constructor(options: WebServerOptions, files: Parameters<typeof createRouter>[0]['files']) {
-    const { source, limits, host, allowHosts } = options
+    const { source, limits, host, allowHosts, log } = options
     this.#options = options
     this.#guard = createGuard({ host, allowHosts, pagePort: () => this.port })
     this.#feed = LiveFeed.start(source, limits)
@@ -52,6 +57,7 @@ export class WebServer implements AsyncDisposable {
       refused: this.#refused,
     })
     this.#route = createRouter({ source, files, counters })
+    this.#giveFile = options.files ? createFileRoutes(options.files, log) : () => false
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
     this.#page.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, '/ws'))
@@ -120,6 +126,7 @@ export class WebServer implements AsyncDisposable {
     if (!this.#admit(request, response)) return
     const path = pathOf(request)
     try {
+      if (this.#giveFile(request, response, path, this.#headers(request))) return
       const answer = this.#route(path)
       const nothing = {
         code: 'not-found',

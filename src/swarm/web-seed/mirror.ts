@@ -53,19 +53,17 @@ export class Mirror {
     let left = end - start
     try {
       for await (const part of response as AsyncIterable<Buffer>) {
-        const bytes = part.length > left ? part.subarray(0, left) : part
-        left -= bytes.length
-        if (bytes.length > 0) yield bytes
-        if (left === 0) return
+        if (part.length > left) throw new MirrorError('it sends more than was asked for', true)
+        left -= part.length
+        yield part
       }
     } catch (error) {
       signal.throwIfAborted()
-      throw new MirrorError(messageOf(error), false, { cause: error })
+      throw error instanceof MirrorError ? error : new MirrorError(messageOf(error), false, { cause: error })
     } finally {
-      if (left > 0) response.destroy()
-      else response.resume()
+      response.destroy() // of no effect on one that was read to its end
     }
-    throw new MirrorError(`its answer ended ${left} bytes too early`, false)
+    if (left > 0) throw new MirrorError(`its answer ended ${left} bytes too early`, false)
   }
 
   close(): void {
@@ -77,7 +75,8 @@ export class Mirror {
     const known = this.#target
     const first = known ?? { url: new URL(this.url), reach: this.#reach }
     const response = await this.#follow(first, start, end, signal)
-    if (known === null || !STALE_STATUS.has(response.statusCode ?? 0)) return this.#checked(response, start, end)
+    if (known === null || !STALE_STATUS.has(response.statusCode ?? 0))
+      return this.#checked(response, start, end)
     response.destroy()
     this.#target = null
     return this.#open(start, end, signal)
@@ -111,13 +110,7 @@ export class Mirror {
     throw new MirrorError(`it redirects more than ${MAX_REDIRECTS} times`, true)
   }
 
-  #ask(
-    url: URL,
-    reach: Reach,
-    start: number,
-    end: number,
-    signal: AbortSignal,
-  ): Promise<IncomingMessage> {
+  #ask(url: URL, reach: Reach, start: number, end: number, signal: AbortSignal): Promise<IncomingMessage> {
     const problem = hostProblem(reach, url)
     if (problem !== undefined) return Promise.reject(new MirrorError(problem, true))
     const isHttps = url.protocol === 'https:'
@@ -155,7 +148,8 @@ export class Mirror {
     }
     if (statusCode === 206) {
       const [, from, to, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '') ?? []
-      if (total !== undefined && total !== '*' && Number(total) !== this.#length) return this.#otherFile(total)
+      if (total !== undefined && total !== '*' && Number(total) !== this.#length)
+        return this.#otherFile(total)
       if (Number(from) === start && Number(to) === end - 1) return null
       return new MirrorError('it sends another part of the file than was asked for', true)
     }
@@ -187,7 +181,9 @@ export interface MirrorOptions {
 function failureOf(error: Error, { host }: URL): MirrorError {
   const code = systemCode(error)
   if (CERTIFICATE.test(code)) {
-    return new MirrorError(`the certificate of ${host} is not valid: ${error.message}`, true, { cause: error })
+    return new MirrorError(`the certificate of ${host} is not valid: ${error.message}`, true, {
+      cause: error,
+    })
   }
   const isFinal = code === 'ENOTFOUND' || code === 'ERR_OUT_OF_REACH'
   return new MirrorError(messageOf(error), isFinal, { cause: error })
