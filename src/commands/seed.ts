@@ -65,7 +65,8 @@ const builder = (yargs: Argv) =>
     .positional('dir', {
       type: 'string',
       array: true,
-      describe: `folder with .gguf files; repeatable [default: ${DEFAULTS.shardsDir}]`,
+      describe: 'folder with .gguf files; repeatable',
+      defaultDescription: DEFAULTS.shardsDir,
     })
     .options(OPTIONS)
     .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
