@@ -1,5 +1,6 @@
 /** `gguf-swarm seed [dir..]`: flags to a host, its events to JSON or to the log lines of the report. */
 import { hostname } from 'node:os'
+import { basename } from 'node:path'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
 import { type SwarmError, UsageError } from '../errors.ts'
@@ -177,8 +178,8 @@ function logListener(context: CommandContext, log: Log): EventListener {
         log.info(`[TORRENT] Hashing: ${event.file} (${formatBytes(event.length)})`)
         break
       case 'seeding':
-        names.set(event.infoHash, event.file)
-        log.info(`[TORRENT] ✓ Seeding primary shard: ${event.file} (hash: ${event.infoHash})`)
+        names.set(event.infoHash, labelOf(event))
+        log.info(`[TORRENT] ✓ Seeding primary shard: ${labelOf(event)} (hash: ${event.infoHash})`)
         context.out(`${event.magnet}\n`)
         break
       case 'announced':
@@ -223,6 +224,10 @@ function logListener(context: CommandContext, log: Log): EventListener {
     },
   }
 }
+
+/** The file, and its torrent's name where that is another: a blob says nothing. */
+const labelOf = ({ file, name }: { readonly file: string; readonly name: string }): string =>
+  basename(file) === name ? file : `${name} (${file})`
 
 /** Hosts that come and go. */
 function fleetLine(log: Log): NonNullable<SeederListener['onFleetHost']> {

@@ -11,6 +11,8 @@ export type SeedEvent =
   | {
       readonly event: 'seeding'
       readonly file: string
+      /** What the torrent is called: the file's own name, except for a blob of Ollama. */
+      readonly name: string
       readonly infoHash: InfoHash
       readonly magnet: string
       readonly length: number

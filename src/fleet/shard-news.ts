@@ -66,7 +66,7 @@ export class ShardNews {
       if (!isServed(infoHash, shard)) return
       const mirrors = webSeedsFor(webSeeds, name)
       const magnet = magnetFor({ infoHash, name, length, peers: advertise, webSeeds: mirrors })
-      onEvent({ event: 'seeding', file, infoHash, magnet, length, pieceLength, sha256, torrentFile })
+      onEvent({ event: 'seeding', file, name, infoHash, magnet, length, pieceLength, sha256, torrentFile })
     } catch (error) {
       onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })
     }

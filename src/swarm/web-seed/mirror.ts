@@ -74,6 +74,7 @@ export class Mirror {
   async #open(start: number, end: number, signal: AbortSignal): Promise<IncomingMessage> {
     const known = this.#target
     const first = known ?? { url: new URL(this.url), reach: this.#reach }
+    this.#target = null // until it has answered again
     const response = await this.#follow(first, start, end, signal)
     if (known === null || !STALE_STATUS.has(response.statusCode ?? 0))
       return this.#checked(response, start, end)
@@ -93,7 +94,7 @@ export class Mirror {
       const response = await this.#ask(url, reach, start, end, signal)
       const { location } = response.headers
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || location === undefined) {
-        if (step > 0) this.#target = { url, reach }
+        if (url.href !== this.url) this.#target = { url, reach }
         return response
       }
       response.destroy()
@@ -178,13 +179,14 @@ export interface MirrorOptions {
   readonly connections: number
 }
 
-function failureOf(error: Error, { host }: URL): MirrorError {
+function failureOf(error: Error, { host, protocol }: URL): MirrorError {
   const code = systemCode(error)
   if (CERTIFICATE.test(code)) {
     return new MirrorError(`the certificate of ${host} is not valid: ${error.message}`, true, {
       cause: error,
     })
   }
+  if (code === 'EPROTO') return new MirrorError(`${host} does not speak ${protocol.slice(0, -1)} there`, true)
   const isFinal = code === 'ENOTFOUND' || code === 'ERR_OUT_OF_REACH'
   return new MirrorError(messageOf(error), isFinal, { cause: error })
 }
