@@ -3,22 +3,21 @@
  * Ctrl-C stops gracefully, the second at once.
  */
 import yargs from 'yargs'
-import { bootstrapCommand } from './commands/bootstrap.ts'
+import { commandModules, MANUALS } from './commands/all.ts'
 import { type CommandContext, jsonWriter, type Terminal } from './commands/context.ts'
-import { commandModule } from './commands/define.ts'
-import { getCommand } from './commands/get.ts'
-import { keyCommand } from './commands/key.ts'
-import { magnetCommand } from './commands/magnet.ts'
-import { seedCommand } from './commands/seed.ts'
-import { statusCommand } from './commands/status.ts'
-import { upCommand } from './commands/up.ts'
-import { verifyCommand } from './commands/verify.ts'
-import { webCommand } from './commands/web.ts'
+import { ALTERNATIVES } from './commands/options.ts'
+import { type Voice, type VoiceArguments, voiceOf } from './commands/voice.ts'
+import { VERSION } from './config.ts'
 import { EXIT, type ExitCode, messageOf, SwarmError, UsageError } from './errors.ts'
-import { printable } from './log.ts'
+import { commandOf, loadSettings } from './manual/load.ts'
+import { withDefaults } from './manual/manual.ts'
+import type { Settings } from './manual/settings.ts'
+import { CONFIG_OPTION, GROUP, OUTPUT_OPTIONS } from './manual/shared.ts'
+import { usageError } from './manual/usage-errors.ts'
 
 /** A graceful stop takes well under a second; what takes longer is ended. */
 const STOP_DEADLINE_MS = 5_000
+const NO_COMMAND = 'give a command, such as: gguf-swarm seed ~/models'
 const INTERRUPTED_BY: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 const argv = process.argv.slice(2)
@@ -26,15 +25,38 @@ const controller = new AbortController()
 let exitCode: ExitCode = EXIT.done
 let interrupted = false
 
+let settings: Settings = new Map()
+const stderr = {
+  write: (text: string): void => void process.stderr.write(text),
+  isInteractive: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb',
+  hasColours: process.stderr.isTTY === true && process.stderr.hasColors(),
+}
+// Until the command line is understood, what it seems to say.
+let args: VoiceArguments & { readonly json?: unknown } = {
+  json: argv.includes('--json'),
+  logFormat: argv.includes('json') ? 'json' : 'pretty',
+}
+let voice: Voice = voiceOf(stderr, args)
+
 const context: CommandContext = {
   out: (text) => void process.stdout.write(text),
-  terminal: terminalOf(process.stdout),
-  err: (text) => void process.stderr.write(text),
-  isInteractive: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb',
+  get terminal() {
+    return terminalOf(process.stdout, args.color !== false)
+  },
+  log: { info: (line) => voice.log.info(line), warn: (line) => voice.log.warn(line) },
+  err: (text) => voice.err(text),
+  get hasColours() {
+    return voice.hasColours
+  },
+  get isInteractive() {
+    return voice.isInteractive
+  },
   columns: () => (process.stderr.columns > 0 ? process.stderr.columns : 80), // 0 is a terminal that does not say
   signal: controller.signal,
   fail,
-  self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
+  // What is set for this command is not meant for those that it starts: it tells them what they need.
+  self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2), '--no-config'],
+  manuals: MANUALS,
 }
 
 for (const signal of INTERRUPTED_BY) process.on(signal, stop)
@@ -43,12 +65,17 @@ process.on('disconnect', stop)
 process.on('uncaughtException', crash)
 process.on('unhandledRejection', crash)
 // `gguf-swarm get … | head` closes the pipe early: that is the reader's choice, not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  stop()
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    stop()
+  })
+}
 
 try {
+  settings = (
+    await loadSettings({ argv, environment: process.env, manuals: MANUALS, alternatives: ALTERNATIVES })
+  ).settings
   await program().parseAsync()
 } catch (error) {
   // A host that is stopped returns normally, it has done its job; a download that is stopped has not.
@@ -61,24 +88,25 @@ process.off('disconnect', stop) // as long as anybody listens for it, the channe
 setTimeout(() => process.exit(), STOP_DEADLINE_MS).unref()
 
 function program(): ReturnType<typeof yargs> {
-  return yargs(argv)
+  const manual = commandOf(argv, MANUALS)
+  const all = withDefaults(yargs(argv), (name) => settings.get(name))
     .scriptName('gguf-swarm')
+    .version(VERSION)
+    .locale('en') // half of it in another language is worse than none
     .usage('$0 <command>\n\nGGUF model shards over real BitTorrent.')
-    .command(commandModule(seedCommand, context))
-    .command(commandModule(getCommand, context))
-    .command(commandModule(bootstrapCommand, context))
-    .command(commandModule(magnetCommand, context))
-    .command(commandModule(keyCommand, context))
-    .command(commandModule(statusCommand, context))
-    .command(commandModule(webCommand, context))
-    .command(commandModule(verifyCommand, context))
-    .command(commandModule(upCommand, context))
-    .demandCommand(1, 'give a command, such as: gguf-swarm seed')
+  for (const module of commandModules(context, settings)) all.command(module)
+  return all
+    .options({ ...OUTPUT_OPTIONS, ...CONFIG_OPTION })
+    .middleware((parsed) => {
+      args = parsed
+      voice = voiceOf(stderr, args)
+    })
+    .demandCommand(1, NO_COMMAND)
     .strict()
-    .recommendCommands()
     .parserConfiguration({ 'parse-positional-numbers': false })
     .alias('h', 'help')
-    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .group(['help', 'version'], GROUP.general)
+    .wrap(Math.min(110, process.stdout.columns > 0 ? process.stdout.columns : 100))
     .epilogue(
       'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nobody has it, 4 not valid, 5 disk, 130 interrupted',
     )
@@ -86,19 +114,16 @@ function program(): ReturnType<typeof yargs> {
     .fail((message, error) => {
       // yargs' own errors are the user's; what a command throws is passed on as it is.
       if (error && error.name !== 'YError') throw error
-      throw new UsageError(
-        'usage',
-        `${message ?? error?.message}\nRun gguf-swarm --help to see what there is.`,
-      )
+      throw usageError(message ?? error?.message ?? '', { argv, manual, manuals: MANUALS })
     })
 }
 
-function terminalOf(stream: typeof process.stdout): Terminal | null {
+function terminalOf(stream: typeof process.stdout, hasColours: boolean): Terminal | null {
   if (stream.isTTY !== true || process.env['TERM'] === 'dumb') return null
   return {
     columns: () => (stream.columns > 0 ? stream.columns : 80),
     rows: () => (stream.rows > 0 ? stream.rows : 24),
-    hasColours: stream.hasColors(),
+    hasColours: hasColours && stream.hasColors(),
     onResize: (listener) => {
       stream.on('resize', listener)
       return () => void stream.off('resize', listener)
@@ -119,12 +144,18 @@ function stop(): void {
 
 function fail(error: unknown): void {
   const known = error instanceof SwarmError
-  const message = known || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)
+  const text = known || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)
+  const message = error instanceof UsageError ? text + whereSet(text) : text
+  const code = known ? error.code : 'bug'
   if (exitCode === EXIT.done) exitCode = known ? error.exitCode : EXIT.failed
-  if (argv.includes('--json'))
-    jsonWriter(context.out)({ event: 'error', ...{ code: known ? error.code : 'bug', message } })
-  const lines = message.split('\n').map(printable)
-  context.err(`gguf-swarm: ${lines.join('\n')}\n`)
+  if (args.json === true) jsonWriter(context.out)({ event: 'error', ...{ code, message } })
+  voice.failure(code, message)
+}
+
+/** An error names options as on the command line, which is not where all of them were given. */
+function whereSet(message: string): string {
+  const named = [...settings].filter(([name]) => message.includes(`--${name}`))
+  return named.map(([name, { source }]) => `\n(--${name} is set in ${source})`).join('')
 }
 
 /** A bug: say what, and end, so that whoever supervises this process starts it afresh. */

@@ -4,6 +4,7 @@
  */
 import { UsageError } from './errors.ts'
 import { type PeerAddress, parsePeerAddress } from './metainfo/peer-address.ts'
+import { parseWebSeed } from './metainfo/web-seed.ts'
 
 /** The version of this program, as package.json says it; held by a test. */
 export const VERSION = '0.1.0'
@@ -24,8 +25,15 @@ export const DEFAULTS = {
   bootstrap: { host: '127.0.0.1', port: 51820 },
   /** All interfaces: a host is there to be reached. */
   bind: '0.0.0.0',
-  /** The page shows what a fleet has, to anybody who reaches it: this machine only, unless asked for. */
+  /** What the page asks for where others than this machine can reach it. */
+  webToken: 'models_cache/state/web.token',
+  /** The page shows what a fleet has: to this machine only, unless asked for. */
   web: { host: '127.0.0.1', httpPort: 8080, livePort: 8081 },
+  /**
+   * 10 TB in a month, as often as file systems that keep checksums are scrubbed; it costs a disk a fiftieth of its
+   * time and a core a hundredth.
+   */
+  recheckRate: '4M',
   /** 500 peers at once cost some 50 MB and stay below the usual limit of 1,024 descriptors. */
   maxConns: 500,
   /** Longer than the slowest standard client needs to be found: Transmission's own DHT start takes two minutes. */
@@ -51,6 +59,19 @@ export function parseAddressOption(text: string, option: string): PeerAddress {
   const address = parsePeerAddress(text.trim())
   if (address !== undefined) return address
   throw new UsageError('bad-address', `${option}: '${text}' is not HOST:PORT; write it like 10.0.0.1:51820`)
+}
+
+/**
+ * Reads the address of a web server; `option` names it in the error.
+ * @throws {UsageError} `bad-url`
+ */
+export function parseWebSeedOption(text: string, option: string): string {
+  const url = parseWebSeed(text)
+  if (url !== undefined) return url
+  throw new UsageError(
+    'bad-url',
+    `${option}: '${text}' is no address of a web server; write it like https://models.example/files/ (no password in it)`,
+  )
 }
 
 /**

@@ -1,17 +1,37 @@
 /**
- * The library API of gguf-swarm: the parts that the commands are made of.
+ * The library API of gguf-swarm; docs/library.md shows how it is used.
  */
-export { EXIT, type ExitCode, SwarmError } from './errors.ts'
-export { BootstrapNode, type BootstrapOptions } from './fleet/bootstrap.ts'
+export {
+  type CreateBootstrapOptions,
+  createBootstrap,
+  type RunningBootstrap,
+} from './api/create-bootstrap.ts'
+export {
+  type CreateCoordinatorOptions,
+  createCoordinator,
+  type RunningCoordinator,
+} from './api/create-coordinator.ts'
+export {
+  type CreateSeederOptions,
+  createSeeder,
+  type ReplicateOptions,
+  type RunningSeeder,
+  type SeededShard,
+} from './api/create-seeder.ts'
+export { type GetOptions, type Got, type GotShard, get } from './api/get.ts'
+export type { Running, SwarmOptions } from './api/options.ts'
+export { VERSION } from './config.ts'
+export {
+  DiskError,
+  EXIT,
+  type ExitCode,
+  FailedError,
+  InvalidDataError,
+  NotFoundError,
+  SwarmError,
+  UsageError,
+} from './errors.ts'
 export type { GetEvent, SeedEvent } from './fleet/events.ts'
-export { type GetOptions, type GetResult, Getter } from './fleet/getter.ts'
-export { type DhtChoice, Network, type NetworkOptions } from './fleet/network.ts'
-export { Seeder, type SeederListener, type SeederOptions } from './fleet/seeder.ts'
+export type { FleetEvent, FleetStatus } from './fleet/status.ts'
 export { type GgufVerdict, inspectGguf } from './gguf/inspect.ts'
-export { HashPool } from './library/hash-pool.ts'
-export { createLog, type Log, silentLog } from './log.ts'
-export { createInfo, type TorrentInfo } from './metainfo/create.ts'
-export { type InfoHash, parseInfoHash } from './metainfo/info-hash.ts'
-export { magnetFor } from './metainfo/magnet.ts'
-export { parseTorrentId, type TorrentId } from './metainfo/parse.ts'
-export { pieceLengthFor } from './metainfo/piece-length.ts'
+export type { InfoHash } from './metainfo/info-hash.ts'

@@ -23,12 +23,52 @@ export function printable(text: string): string {
   })
 }
 
+/** How log lines look. */
+export interface LogStyle {
+  /** `json`: one object a line, with time, level and message. */
+  readonly format: 'pretty' | 'json'
+  readonly hasColours: boolean
+  /** Only warnings. */
+  readonly isQuiet: boolean
+}
+
+const PLAIN: LogStyle = { format: 'pretty', hasColours: false, isQuiet: false }
+
+/** How much a line matters. */
+export type LogLevel = 'info' | 'warn' | 'error'
+
 /** A log that writes each line, made printable, to `write`. */
-export function createLog(write: (text: string) => void): Log {
+export function createLog(write: (text: string) => void, style: LogStyle = PLAIN): Log {
   return {
-    info: (line) => write(`${printable(line)}\n`),
-    warn: (line) => write(`${printable(line)}\n`),
+    info: (line) => {
+      if (!style.isQuiet) write(logLine('info', line, style))
+    },
+    warn: (line) => write(logLine('warn', line, style)),
   }
+}
+
+/** One line of a log; `more` is added to the object of a JSON line. */
+export function logLine(
+  level: LogLevel,
+  line: string,
+  { format, hasColours }: LogStyle,
+  more: Readonly<Record<string, unknown>> = {},
+): string {
+  if (format === 'json') {
+    const [, area, message = line] = /^\[([A-Z]+)\] (.*)$/s.exec(line) ?? []
+    const about = area === undefined ? {} : { area: area.toLowerCase() }
+    return `${JSON.stringify({ time: new Date().toISOString(), level, ...about, message, ...more })}\n`
+  }
+  const text = printable(line)
+  return `${hasColours ? coloured(text) : text}\n`
+}
+
+/** The area of a line steps back, its verdict stands out. */
+function coloured(text: string): string {
+  return text
+    .replace(/^\[[A-Z]+\]/, '\x1b[2m$&\x1b[22m')
+    .replace(/(?<=^|\] |m )✓/, '\x1b[32m✓\x1b[39m')
+    .replace(/(?<=^|\] |m )✗/, '\x1b[31m✗\x1b[39m')
 }
 
 const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const

@@ -1,40 +1,89 @@
 /**
- * Runs the tests with node:test and nothing else: `node test/run.ts [unit|swarm|hostile|llama|page|interop …]`,
- * all of them without an argument. Groups run one after the other, so that timing in one cannot be
- * disturbed by another.
+ * Runs the tests with node:test and nothing else.
+ *
+ *   node test/run.ts                the short form, some three minutes on two cores
+ *   node test/run.ts all            every group
+ *   node test/run.ts swarm page …   these groups
+ *
+ * Groups are in two lanes that run beside each other: in the one they compute, in the other they mostly wait for what
+ * other programs take their time for. Within a lane they run one after the other.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 
-const GROUPS: Readonly<Record<string, { files: readonly string[]; parallel: number }>> = {
+interface Group {
+  readonly files: readonly string[]
+  /** Files at once. */
+  readonly parallel: number
+  readonly lane: 'computes' | 'waits'
+  /** Left out of the short form. */
+  readonly isLong?: boolean
+}
+
+const GROUPS: Readonly<Record<string, Group>> = {
   unit: {
     files: [
       'test/*.test.ts',
-      'test/{gguf,metainfo,library,swarm-unit,fleet,commands,web,page-unit}/*.test.ts',
+      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,commands,web,page-unit}/*.test.ts',
     ],
     parallel: 2,
+    lane: 'computes',
   },
-  swarm: { files: ['test/swarm/*.test.ts'], parallel: 4 },
-  hostile: { files: ['test/hostile/*.test.ts'], parallel: 2 },
-  llama: { files: ['test/llama/*.test.ts'], parallel: 1 },
-  page: { files: ['test/page/*.test.ts'], parallel: 1 },
-  interop: { files: ['test/interop/*.test.ts'], parallel: 1 },
+  swarm: { files: ['test/swarm/*.test.ts'], parallel: 4, lane: 'computes' },
+  hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
+  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes' },
+  page: { files: ['test/page/*.test.ts'], parallel: 1, lane: 'computes' },
+  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
+  // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
+  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
+  interop: { files: ['test/interop/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
+}
+/** No file takes so long, and one that hangs is ended. */
+const FILE_TIMEOUT_MS = 600_000
+
+const chosen = wanted(process.argv.slice(2))
+const lanes = [...new Set(chosen.map((name) => groupOf(name).lane))].map((lane) =>
+  chosen.filter((name) => groupOf(name).lane === lane),
+)
+const results = await Promise.all(lanes.map((names) => runLane(names)))
+const failed = results.flat()
+console.log(failed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# failed: ${failed.join(', ')}`)
+process.exitCode = failed.length === 0 ? 0 : 1
+
+function wanted(names: readonly string[]): readonly string[] {
+  const all = Object.keys(GROUPS)
+  if (names.length === 0) return all.filter((name) => groupOf(name).isLong !== true)
+  return names.includes('all') ? all : names
 }
 
-const wanted = process.argv.slice(2)
-let failed = 0
-for (const name of wanted.length > 0 ? wanted : Object.keys(GROUPS)) {
+function groupOf(name: string): Group {
   const group = GROUPS[name]
   if (group === undefined)
     throw new Error(`no test group ${name}; there are ${Object.keys(GROUPS).join(', ')}`)
-  const files = globSync([...group.files]).sort()
+  return group
+}
+
+/** Gives the groups that failed. */
+async function runLane(names: readonly string[]): Promise<readonly string[]> {
+  const bad: string[] = []
+  for (const name of names) if (!(await runGroup(name))) bad.push(name)
+  return bad
+}
+
+/** What a group prints comes in one piece when it has ended, so that two lanes can be told apart. */
+async function runGroup(name: string): Promise<boolean> {
+  const { files: patterns, parallel } = groupOf(name)
+  const files = globSync([...patterns]).sort()
   if (files.length === 0) throw new Error(`test group ${name} has no files`)
   console.log(`# ${name}: ${files.length} files`)
-  const { status } = spawnSync(
-    process.execPath,
-    ['--test', '--test-timeout=600000', `--test-concurrency=${group.parallel}`, ...files],
-    { stdio: 'inherit' },
-  )
-  if (status !== 0) failed++
+  const options = ['--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${parallel}`]
+  const child = spawn(process.execPath, [...options, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const said: Buffer[] = []
+  const say = (bytes: Buffer): void =>
+    void (lanes.length === 1 ? process.stdout.write(bytes) : said.push(bytes))
+  child.stdout.on('data', say)
+  child.stderr.on('data', say)
+  const status = await new Promise((resolve) => child.on('close', resolve))
+  if (said.length > 0) console.log(`# ${name} has ended:\n${Buffer.concat(said)}`)
+  return status === 0
 }
-process.exitCode = failed > 0 ? 1 : 0

@@ -28,9 +28,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   swarm: PURE,
   fleet: ['library', 'swarm', 'config.ts', ...PURE],
   web: ['fleet', 'config.ts', ...PURE],
-  commands: ['web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
-  'cli.ts': ['commands', ...BASE],
-  'index.ts': ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  // Reads the builders of commands as data; what is done with them is the commands' own.
+  manual: ['config.ts', ...BASE],
+  commands: ['manual', 'web', 'fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'cli.ts': ['commands', 'manual', 'config.ts', ...BASE],
+  // The library's functions, beside the commands: defaults and signals around what fleet has.
+  api: ['fleet', 'library', 'swarm', 'config.ts', ...PURE],
+  'index.ts': ['api', 'fleet', 'config.ts', ...PURE],
 }
 
 /** Where the values of each package are met; its types may be named anywhere in that folder. */
@@ -43,6 +47,7 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   'parse-torrent': ['src/metainfo/parse.ts'],
   chokidar: ['src/library/watcher.ts'],
   yargs: ['src/cli.ts'],
+  'smol-toml': ['src/manual/config-file.ts'],
   uqr: ['src/metainfo/qr.ts'],
   ws: ['src/web/live-feed.ts'],
   // Handed to the page as files; nothing on this side runs them.
@@ -159,17 +164,24 @@ test('every dependency is pinned exactly, and imported', () => {
     Record<string, string>
   >
   const problems: string[] = []
-  for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies', 'overrides']) {
+  for (const kind of ['devDependencies', 'overrides']) {
     for (const [name, version] of Object.entries(manifest[kind] ?? {})) {
       if (!/^\d+\.\d+\.\d+$/.test(version)) problems.push(`${kind}: ${name} is not pinned (${version})`)
     }
   }
+  // What is published is a bundle that needs nothing else: packaging/bundle.ts.
+  for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies']) {
+    for (const name of Object.keys(manifest[kind] ?? {})) {
+      problems.push(`${kind}: ${name}; put it into devDependencies, the build bundles it`)
+    }
+  }
   const imported = new Set(src.flatMap((source) => importsOf(source).map(({ from }) => packageOf(from))))
-  for (const name of Object.keys(manifest['dependencies'] ?? {})) {
-    if (!imported.has(name)) problems.push(`dependencies: ${name} is not imported`)
+  for (const name of Object.keys(MET_IN)) {
+    if (!imported.has(name)) problems.push(`${name} is not imported`)
   }
   for (const name of [...imported].filter(isPackage)) {
-    if (manifest['dependencies']?.[name] === undefined) problems.push(`${name} is imported and no dependency`)
+    if (manifest['devDependencies']?.[name] === undefined)
+      problems.push(`${name} is imported and not installed`)
   }
   assertNone(problems)
 })

@@ -3,9 +3,9 @@ import type { Argv } from 'yargs'
 import { DEFAULTS, parsePortOption } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { BootstrapNode } from '../fleet/bootstrap.ts'
-import { createLog } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf } from '../swarm/address.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
@@ -28,6 +28,7 @@ const builder = (yargs: Argv) =>
         requiresArg: true,
         describe: 'folder for node id and routing table',
       },
+      ...ALLOW_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 bootstrap', `a bootstrap node on UDP ${DEFAULTS.bootstrap.port}`)
@@ -36,8 +37,10 @@ type BootstrapArguments = ArgumentsOf<typeof builder>
 
 async function runBootstrap(args: BootstrapArguments, context: CommandContext): Promise<void> {
   const { bind, stateDir } = args
-  const log = createLog(context.err)
-  const options = { bind, stateDir, port: parsePortOption(args.port, '--port') }
+  const { log } = context
+  const allowed = allowedPeers(args)
+  const options = { bind, stateDir, port: parsePortOption(args.port, '--port'), allowed }
+  using _strangers = tellStrangers(allowed, log)
   await using node = await BootstrapNode.start(options, {
     onNode: routingLine(log),
     onSaveFailed: (error) => log.warn(`[DHT] ${messageOf(error)}`),

@@ -1,6 +1,8 @@
 /** What a command gets from the command line: where to print, how wide, when to stop. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SwarmError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Manual } from '../manual/manual.ts'
 
 /** The terminal that results are printed on. */
 export interface Terminal {
@@ -18,8 +20,12 @@ export interface CommandContext {
   readonly out: (text: string) => void
   /** The terminal behind `out`; null when it is a file, a pipe or a terminal that cannot be redrawn. */
   readonly terminal: Terminal | null
-  /** Words for people. */
+  /** What happens, for people: one line each, as `--log-format` and `--quiet` want it. */
+  readonly log: Log
+  /** Other words for people: progress, tables that are not the result. */
   readonly err: (text: string) => void
+  /** True when `err` can have colours. */
+  readonly hasColours: boolean
   /** True when `err` is a terminal that can be redrawn. */
   readonly isInteractive: boolean
   /** Columns of that terminal. */
@@ -30,6 +36,8 @@ export interface CommandContext {
   readonly fail: (error: unknown) => void
   /** How to start another gguf-swarm process like this one: program and first arguments. */
   readonly self: readonly [string, ...string[]]
+  /** What each command takes. */
+  readonly manuals: readonly Manual[]
 }
 
 /** Resolves when the command is asked to stop, or rejects with what made it impossible to go on. */

@@ -1,4 +1,5 @@
 /** The downloads of one `get`: each shard once, a model's few at a time, and what is printed of them. */
+import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
 import type { GetEvent } from '../fleet/events.ts'
 import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
 import type { WebSeedChoice } from '../fleet/getter-options.ts'
@@ -12,12 +13,6 @@ import type { TorrentId } from '../metainfo/parse.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import { formatSeconds, ProgressDisplay } from './progress.ts'
-
-/**
- * Shards of a model in flight: enough to keep a line busy while one is verified, few enough that the first are
- * whole, and of use to others, long before the last.
- */
-const MAX_SHARDS_AT_ONCE = 4
 
 /** Missing shards that are named; each has had its own error before. */
 const MAX_NAMED = 3
@@ -123,21 +118,6 @@ export class Downloads {
       return null
     }
   }
-}
-
-/** Like `Promise.all` over `work`, with at most `limit` under way; in order. */
-async function eachOf<T, R>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const results: R[] = []
-  const left = items.entries() // shared, so that each item is taken once
-  const takeTurns = async (): Promise<void> => {
-    for (const [at, item] of left) results[at] = await work(item)
-  }
-  await Promise.all(Array.from({ length: limit }, takeTurns))
-  return results
 }
 
 /** What is told of the downloads, to people or programs. */

@@ -8,15 +8,17 @@ import type { GetResult } from '../fleet/getter.ts'
 import { NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
 import { serveFile } from '../fleet/serve.ts'
+import { readIds } from '../fleet/torrent-ids.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
+import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { Downloads, type DownloadsOptions, type Reporter, reporter } from './downloads.ts'
 import { HUB_OPTIONS, hubPlacement } from './hub-layout.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { readIds } from './torrent-ids.ts'
-import { visitorNetwork } from './visitor.ts'
+import { visitorOf } from './visitor.ts'
 import { WEB_SEED_OPTIONS, webSeedChoice } from './web-seeds.ts'
 
 const builder = (yargs: Argv) =>
@@ -51,6 +53,7 @@ const builder = (yargs: Argv) =>
       ...WEB_SEED_OPTIONS,
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...FLEET_OPTIONS,
       ...JSON_OPTION,
     } as const)
@@ -65,8 +68,9 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const { ids, names } = await readIds(args.id)
   const place = hubPlacement(args)
   const webSeeds = webSeedChoice(args)
+  const peers = peersOf(args)
   const options = {
-    ...{ peers: peersOf(args), timeoutMs: timeoutOf(args), out: args.out ?? '.' },
+    ...{ peers, timeoutMs: timeoutOf(args), out: args.out ?? '.' },
     ...(place && { place }),
     ...(webSeeds && { webSeeds }),
   }
@@ -75,10 +79,13 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const key = names.length > 0 ? requireFleet(await chooseFleet({ fleet, fleetKey, dht })) : null
   const heard: { downloads?: Downloads } = {}
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using network = await Network.start(visitorNetwork(args, { stays: args.seed }), {
-    onPeer: (infoHash, peer) => heard.downloads?.heardOf(infoHash, peer),
-    onFailed: fail,
-  })
+  await using network = await Network.start(
+    { ...visitorOf(args, { stays: args.seed }), allowed: allowedPeers(args, { dht, peers }) },
+    {
+      onPeer: (infoHash, peer) => heard.downloads?.heardOf(infoHash, peer),
+      onFailed: fail,
+    },
+  )
   await using pool = new HashPool()
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
@@ -91,6 +98,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
     report.say(`looking for ${names.join(', ')} in the ${fleetLabel(key)}`)
     await using search = NameSearch.start({ network, key, dht, timeoutMs: options.timeoutMs })
     await getByName(search, names, downloads, report, signal)
+    await rememberNames(key, await search.offered())
   }
   await Promise.all([...ids.map((id) => downloads.one(id)), byName()])
   context.signal.throwIfAborted()

@@ -2,7 +2,6 @@
 import type { Argv } from 'yargs'
 import { DEFAULTS } from '../config.ts'
 import { createKeyFile, rendezvousOf } from '../fleet/fleet-key.ts'
-import { createLog } from '../log.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION } from './options.ts'
@@ -19,7 +18,7 @@ async function runKey({ file, json }: KeyArguments, context: CommandContext): Pr
   const rendezvous = rendezvousOf(await createKeyFile(file))
   if (json) jsonWriter(context.out)({ event: 'key', ...{ file, rendezvous } })
   else context.out(`${file}\n`)
-  const log = createLog(context.err)
+  const { log } = context
   log.info(
     `[FLEET] ✓ New fleet key in ${file}. Whoever holds this file is a member: keep it as you keep a password.`,
   )

@@ -8,6 +8,7 @@ import { chooseFleet } from '../fleet/fleet-key.ts'
 import { requireFleet } from '../fleet/fleet-member.ts'
 import { NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
+import { isName, readId } from '../fleet/torrent-ids.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { identityOf } from '../library/identity.ts'
@@ -20,9 +21,9 @@ import { qrForTerminal } from '../metainfo/qr.ts'
 import { webSeedUrl } from '../metainfo/web-seed.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
-import { isName, readId } from './torrent-ids.ts'
-import { visitorNetwork } from './visitor.ts'
+import { type VisitorArguments, visitorOf } from './visitor.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -59,8 +60,16 @@ async function runMagnet(args: MagnetArguments, context: CommandContext): Promis
   }
 }
 
-async function magnetsOf(
-  args: MagnetArguments,
+/** What is needed to say what a file, an id or a name of the fleet stands for. */
+export interface MagnetQuestion extends VisitorArguments {
+  readonly what: string
+  readonly fleet?: string | undefined
+  readonly fleetKey?: string | undefined
+}
+
+/** The magnet of a file or id, or of every shard that a name of the fleet stands for. */
+export async function magnetsOf(
+  args: MagnetQuestion,
   peers: readonly PeerAddress[],
   signal: AbortSignal,
 ): Promise<readonly Named[]> {
@@ -93,16 +102,17 @@ interface Named {
 
 /** What the fleet calls so: a shard, or all shards of a model in their order. */
 async function magnetsOfName(
-  args: MagnetArguments,
+  args: MagnetQuestion,
   peers: readonly PeerAddress[],
   signal: AbortSignal,
 ): Promise<readonly Named[]> {
   const { fleet, fleetKey, what } = args
   const dht = dhtChoice(args.bootstrap, args.public)
   const key = requireFleet(await chooseFleet({ fleet, fleetKey, dht }))
-  await using network = await Network.start(visitorNetwork(args, { stays: false }), {})
+  await using network = await Network.start(visitorOf(args, { stays: false }), {})
   await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
   const { shards } = await search.find(what, signal)
+  await rememberNames(key, await search.offered())
   return shards.map(({ infoHash, name, length }) => {
     return { infoHash, magnet: magnetFor({ infoHash, name, length, peers }) }
   })

@@ -5,13 +5,30 @@ import type { CoordinatorOptions } from '../fleet/coordinator.ts'
 import { chooseFleet } from '../fleet/fleet-key.ts'
 import { requireFleet } from '../fleet/fleet-member.ts'
 import type { DhtChoice, PortChoice } from '../fleet/network.ts'
+import { GROUP } from '../manual/shared.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 
 /** Where to listen. */
 export const LISTEN_OPTIONS = {
-  bind: { type: 'string', default: DEFAULTS.bind, requiresArg: true, describe: 'IPv4 address to listen on' },
-  port: { type: 'number', requiresArg: true, describe: 'BitTorrent port (TCP); 0 picks a free one' },
-  'dht-port': { type: 'number', requiresArg: true, describe: 'DHT port (UDP); 0 picks a free one' },
+  bind: {
+    type: 'string',
+    default: DEFAULTS.bind,
+    requiresArg: true,
+    group: GROUP.network,
+    describe: 'IPv4 address to listen on',
+  },
+  port: {
+    type: 'number',
+    requiresArg: true,
+    group: GROUP.network,
+    describe: 'BitTorrent port (TCP); 0 picks a free one',
+  },
+  'dht-port': {
+    type: 'number',
+    requiresArg: true,
+    group: GROUP.network,
+    describe: 'DHT port (UDP); 0 picks a free one',
+  },
 } as const
 
 /** Which DHT. */
@@ -20,11 +37,16 @@ export const DHT_OPTIONS = {
     type: 'string',
     array: true,
     requiresArg: true,
-    describe:
-      "HOST:PORT of a private DHT's bootstrap node; repeatable " +
-      `[default: ${formatPeerAddress(DEFAULTS.bootstrap)}]`,
+    group: GROUP.network,
+    describe: "HOST:PORT of a private DHT's bootstrap node; repeatable",
+    defaultDescription: formatPeerAddress(DEFAULTS.bootstrap),
   },
-  public: { type: 'boolean', default: false, describe: 'join the public (mainline) DHT instead' },
+  public: {
+    type: 'boolean',
+    default: false,
+    group: GROUP.network,
+    describe: 'join the public (mainline) DHT instead',
+  },
 } as const
 
 /** Which fleet. */
@@ -32,14 +54,24 @@ export const FLEET_OPTIONS = {
   fleet: {
     type: 'string',
     requiresArg: true,
-    describe: `name of an open fleet [default: ${DEFAULTS.fleet}, in a private DHT]`,
+    group: GROUP.fleet,
+    describe: 'name of an open fleet',
+    defaultDescription: `"${DEFAULTS.fleet}", in a private DHT`,
   },
   'fleet-key': {
     type: 'string',
     requiresArg: true,
-    describe: `key file of a keyed fleet [default: ${DEFAULTS.fleetKey} where there is one]`,
+    group: GROUP.fleet,
+    describe: 'key file of a keyed fleet',
+    defaultDescription: `${DEFAULTS.fleetKey}, where there is one`,
   },
 } as const
+
+/** Of each of these only one can be given; whichever a higher place gives silences the other in lower ones. */
+export const ALTERNATIVES: readonly (readonly string[])[] = [
+  ['bootstrap', 'public'],
+  ['fleet', 'fleet-key'],
+]
 
 /** What a process that only looks at a fleet takes. */
 export const COORDINATOR_OPTIONS = {
@@ -50,13 +82,19 @@ export const COORDINATOR_OPTIONS = {
     type: 'number',
     default: DEFAULTS.replicas,
     requiresArg: true,
+    group: GROUP.fleet,
     describe: 'whole copies every shard should have; fewer raise an alarm',
   },
 } as const
 
 /** Events for programs. */
 export const JSON_OPTION = {
-  json: { type: 'boolean', default: false, describe: 'print newline-delimited JSON events on stdout' },
+  json: {
+    type: 'boolean',
+    default: false,
+    group: GROUP.output,
+    describe: 'print newline-delimited JSON events on stdout',
+  },
 } as const
 
 /**

@@ -5,38 +5,47 @@ import type { FleetKey } from '../fleet/fleet-key.ts'
 import { compileGlob } from '../fleet/glob.ts'
 import type { ReplicateSettings } from '../fleet/replication-policy.ts'
 import { formatBytes } from '../log.ts'
+import { GROUP } from '../manual/shared.ts'
 
 export const REPLICATE_OPTIONS = {
   replicate: {
     type: 'boolean',
     default: false,
+    group: GROUP.replication,
     describe: 'fetch what the fleet has and this host lacks, and seed it too',
   },
   want: {
     type: 'string',
     array: true,
     requiresArg: true,
-    describe: "--replicate: only shards or models of this name, like 'Llama-3*'; repeatable",
+    group: GROUP.replication,
+    describe: "only shards or models of this name, like 'Llama-3*'; repeatable",
   },
   replicas: {
     type: 'number',
     requiresArg: true,
-    describe: '--replicate: only shards with fewer whole copies in the fleet [default: fetch everything]',
+    group: GROUP.replication,
+    describe: 'only shards with fewer whole copies in the fleet',
+    defaultDescription: 'fetch everything',
   },
   'max-bytes': {
     type: 'string',
     requiresArg: true,
-    describe: '--replicate: keep no more of replicated files than this, like 500G',
+    group: GROUP.replication,
+    describe: 'keep no more of replicated files than this, like 500G',
   },
   'min-free': {
     type: 'string',
     requiresArg: true,
-    describe: '--replicate: leave so much of the disk free [default: 5 % of it, at most 10 GB]',
+    group: GROUP.replication,
+    describe: 'leave so much of the disk free',
+    defaultDescription: '5 % of it, at most 10 GB',
   },
   'trust-open-fleet': {
     type: 'boolean',
     default: false,
-    describe: '--replicate: also in a fleet without a key, where anybody can offer anything',
+    group: GROUP.replication,
+    describe: 'also in a fleet without a key, where anybody can offer anything',
   },
 } as const
 

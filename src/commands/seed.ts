@@ -7,12 +7,15 @@ import { type SwarmError, UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import { chooseFleet, fleetLabel } from '../fleet/fleet-key.ts'
 import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
-import { createLog, formatBytes, type Log } from '../log.ts'
+import { formatBytes, type Log } from '../log.ts'
+import { GROUP } from '../manual/shared.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
+import { RECHECK_OPTIONS, recheckedLine, recheckRate } from './recheck.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
 import { MIRROR_OPTIONS, webSeedUrls } from './web-seeds.ts'
 
@@ -28,10 +31,14 @@ const OPTIONS = {
   ...PLACES_OPTIONS,
   ...MIRROR_OPTIONS,
   ...REPLICATE_OPTIONS,
+  ...RECHECK_OPTIONS,
+  ...ALLOW_OPTIONS,
   name: {
     type: 'string',
     requiresArg: true,
-    describe: "what this host is called in its fleet [default: this machine's name]",
+    group: GROUP.fleet,
+    describe: 'what this host is called in its fleet',
+    defaultDescription: "this machine's name",
   },
   'state-dir': {
     type: 'string',
@@ -82,7 +89,7 @@ type SeedArguments = ArgumentsOf<typeof builder>
 
 async function runSeed(args: SeedArguments, context: CommandContext): Promise<void> {
   const options = await seederOptions(args)
-  const log = createLog(context.err)
+  const { log } = context
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const listener = args.json ? jsonListener(context, log) : logListener(context, log)
   const told: SeederListener = {
@@ -93,6 +100,7 @@ async function runSeed(args: SeedArguments, context: CommandContext): Promise<vo
   }
   if (options.fleet !== null) log.info(`[FLEET] Member of the ${fleetLabel(options.fleet)}`)
   if (options.replicate !== null) log.info(replicateLine(args))
+  using _strangers = tellStrangers(options.allowed, log)
   await using _seeder = await Seeder.start(options, told, log)
   await untilStopped(context.signal, failed)
 }
@@ -119,6 +127,8 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
     fleet: key,
     name: hostName(args.name),
     replicate: replicateSettings(args, key),
+    recheckRate: recheckRate(args),
+    allowed: allowedPeers(args, { dht }),
   }
 }
 
@@ -205,6 +215,9 @@ function logListener(context: CommandContext, log: Log): EventListener {
       case 'replicated':
       case 'not-replicated':
         log.info(replicationLine(event))
+        break
+      case 'rechecked':
+        log.info(recheckedLine(event))
         break
       case 'error':
         log.warn(`[HOST] ${event.message}`)

@@ -5,10 +5,12 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import { type SettleOptions, untilSettled } from '../fleet/settled.ts'
 import type { FleetStatus } from '../fleet/status.ts'
-import { createLog, printable } from '../log.ts'
+import { printable } from '../log.ts'
+import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
+import { rememberNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { shorten } from './progress.ts'
 import { Redraw } from './redraw.ts'
@@ -28,6 +30,7 @@ const builder = (yargs: Argv) =>
         describe: 'go on until Ctrl-C, and show changes',
       },
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 status', 'hosts, models and shards of the fleet, once')
@@ -37,8 +40,10 @@ type StatusArguments = ArgumentsOf<typeof builder>
 
 async function runStatus(args: StatusArguments, context: CommandContext): Promise<void> {
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  const options = { ...(await coordinatorOptions(args)), watchesSwarms: args.watch, onFailed: fail }
-  const log = createLog(context.err)
+  const settings = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, settings)
+  const options = { ...settings, allowed, watchesSwarms: args.watch, onFailed: fail }
+  const { log } = context
   await using coordinator = await Coordinator.start(options)
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
@@ -51,6 +56,7 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   }
   const isQuiet = await settled(coordinator, context, { signal, dht })
   if (!isQuiet) log.warn('hosts are still coming, going or telling what they have: this may not be all')
+  await rememberNames(options.key, coordinator.status.shards)
   if (args.json) writeJson(coordinator.status, context)
   else {
     const lines = renderFleet(coordinator.status, tableOptions(context.terminal, wantedReplicas, false))

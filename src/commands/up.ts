@@ -12,7 +12,7 @@ import { createKeyFile, loadKeyFile } from '../fleet/fleet-key.ts'
 import { LocalFleet, type LocalFleetOptions } from '../fleet/local-fleet.ts'
 import { listShards } from '../library/walk.ts'
 import { FolderWatcher } from '../library/watcher.ts'
-import { createLog, formatBytes, type Log } from '../log.ts'
+import { formatBytes, type Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { Board } from './board.ts'
 import { type CommandContext, jsonWriter, until, untilStopped } from './context.ts'
@@ -22,7 +22,12 @@ import { verifyLocal } from './up-verify.ts'
 
 /** More hosts than this on one machine show nothing new and only take memory (~90 MB each). */
 const MAX_HOSTS = 64
-const SAMPLE_SHARDS = fileURLToPath(new URL('../../fixtures/shards', import.meta.url))
+const IS_CHECKOUT = import.meta.url.endsWith('.ts')
+const SAMPLE_SHARDS = fileURLToPath(
+  new URL(IS_CHECKOUT ? '../../fixtures/shards' : './sample', import.meta.url),
+)
+/** How this program is called. */
+const PROGRAM = IS_CHECKOUT ? 'npx .' : 'gguf-swarm'
 /** Without a new copy for so long, what is there is verified as it is, and the table says what is missing. */
 const STALLED_MS = 60_000
 const builder = (yargs: Argv) =>
@@ -83,11 +88,13 @@ const builder = (yargs: Argv) =>
       },
       ...JSON_OPTION,
     } as const)
+    .example('$0 up', 'share models_cache/shards, or the sample model, from four hosts')
+    .example('$0 up ~/models --hosts 2 --report report.md', 'two hosts; write down what was verified')
 
 type UpArguments = ArgumentsOf<typeof builder>
 
 async function runUp(args: UpArguments, context: CommandContext): Promise<void> {
-  const log = createLog(context.err)
+  const { log } = context
   const json = args.json ? jsonWriter(context.out) : null
   const { folder, shards } = await shardsToServe(args.dir, log)
   const options = await fleetOptions(args, shards, context)
@@ -233,9 +240,9 @@ function tellMagnets(
     log.info(
       '[UP] Fetch a shard by its name in the fleet, or by its infohash from the DHT; see who has what:',
     )
-    log.info(`[UP]   npx . get ${first.file}${access.fleet} --out downloads`)
-    log.info(`[UP]   npx . get ${first.infoHash}${access.dht} --out downloads`)
-    log.info(`[UP]   npx . status${access.fleet}`)
+    log.info(`[UP]   ${PROGRAM} get ${first.file}${access.fleet} --out downloads`)
+    log.info(`[UP]   ${PROGRAM} get ${first.infoHash}${access.dht} --out downloads`)
+    log.info(`[UP]   ${PROGRAM} status${access.fleet}`)
     if (out !== null) log.info('[UP] Or paste a magnet into qBittorrent, Transmission, aria2, …:')
   }
   for (const { magnet } of shards) out?.(`${magnet}\n`)

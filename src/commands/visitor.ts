@@ -1,7 +1,6 @@
-/** The place in the swarm of a process that comes and goes, such as a download. */
-import { randomBytes } from 'node:crypto'
-import { DEFAULTS } from '../config.ts'
+/** From options to the place in the swarm of a process that comes and goes, such as a download. */
 import type { NetworkOptions } from '../fleet/network.ts'
+import { visitorNetwork } from '../fleet/visitor.ts'
 import { dhtChoice, portChoice } from './options.ts'
 
 /** The values of LISTEN_OPTIONS and DHT_OPTIONS. */
@@ -14,24 +13,18 @@ export interface VisitorArguments {
 }
 
 /**
- * Complete settings: a new identity each time, and, unless it `stays`, in nobody's routing table.
+ * Complete settings.
  * @throws {UsageError} for values that cannot be
  */
-export function visitorNetwork(
-  args: VisitorArguments,
+export function visitorOf(
+  { bind, port, dhtPort, bootstrap, public: isPublic }: VisitorArguments,
   { stays }: { readonly stays: boolean },
 ): NetworkOptions {
-  return {
-    bind: args.bind,
-    port: portChoice(args.port, '--port'),
-    dhtPort: portChoice(args.dhtPort, '--dht-port'),
-    dht: dhtChoice(args.bootstrap, args.public),
-    uploadLimit: null,
-    maxConns: DEFAULTS.maxConns,
-    advertise: [],
-    nodeId: randomBytes(20).toString('hex'),
-    savedNodes: [],
-    readOnly: !stays,
-    identity: randomBytes(20).toString('hex'),
-  }
+  return visitorNetwork({
+    bind,
+    port: portChoice(port, '--port'),
+    dhtPort: portChoice(dhtPort, '--dht-port'),
+    dht: dhtChoice(bootstrap, isPublic),
+    stays,
+  })
 }

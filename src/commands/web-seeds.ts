@@ -1,7 +1,6 @@
 /** Options about web seeds: of `seed`, which names mirrors, and of `get`, which may ask them. */
-import { UsageError } from '../errors.ts'
+import { parseWebSeedOption } from '../config.ts'
 import type { WebSeedChoice } from '../fleet/getter-options.ts'
-import { parseWebSeed } from '../metainfo/web-seed.ts'
 
 const URL_OPTION = { type: 'string', array: true, nargs: 1, requiresArg: true } as const
 
@@ -33,14 +32,7 @@ export const WEB_SEED_OPTIONS = {
  * @throws {UsageError} `bad-url`
  */
 export function webSeedUrls(texts: readonly string[] = []): readonly string[] {
-  return texts.map((text) => {
-    const url = parseWebSeed(text)
-    if (url !== undefined) return url
-    throw new UsageError(
-      'bad-url',
-      `--web-seed: '${text}' is no address of a web server; write it like https://models.example/files/ (no password in it)`,
-    )
-  })
+  return texts.map((text) => parseWebSeedOption(text, '--web-seed'))
 }
 
 /**

@@ -6,14 +6,16 @@ import { Coordinator } from '../fleet/coordinator.ts'
 import { fleetLabel } from '../fleet/fleet-key.ts'
 import type { DhtChoice } from '../fleet/network.ts'
 import type { FleetEvent } from '../fleet/status.ts'
-import { createLog, type Log } from '../log.ts'
+import type { Log } from '../log.ts'
 import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
 import { WebServer } from '../web/server.ts'
+import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { fileShelf, SERVE_OPTIONS, sayServed } from './serve-files.ts'
+import { TOKEN_OPTIONS, type TokenInFile, webToken } from './web-token.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -22,7 +24,8 @@ const builder = (yargs: Argv) =>
         type: 'string',
         default: DEFAULTS.web.host,
         requiresArg: true,
-        describe: 'address the page is served at; 0.0.0.0 shows the fleet to everybody on the network',
+        describe:
+          'address the page is served at; 0.0.0.0 shows it to everybody on the network who has the token',
       },
       'http-port': {
         type: 'number',
@@ -44,6 +47,8 @@ const builder = (yargs: Argv) =>
       },
       ...SERVE_OPTIONS,
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
+      ...TOKEN_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 web', `page on http://${DEFAULTS.web.host}:${DEFAULTS.web.httpPort}`)
@@ -64,31 +69,55 @@ const LOGGED: ReadonlySet<FleetEvent['kind']> = new Set([
 ])
 
 async function runWeb(args: WebArguments, context: CommandContext): Promise<void> {
-  const log = createLog(context.err)
+  const { log } = context
   const address = webAddress(args)
   const options = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, options)
+  const key = await webToken(args)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
-  await using coordinator = await Coordinator.start({ ...options, onFailed: fail })
+  await using coordinator = await Coordinator.start({ ...options, allowed, onFailed: fail })
   const files = fileShelf(args)
-  const source = { source: coordinator, files }
-  await using server = await WebServer.start({ ...address, ...source, limits: WEB_LIMITS, log })
+  await using server = await WebServer.start({
+    ...address,
+    source: coordinator,
+    files,
+    limits: WEB_LIMITS,
+    log,
+    token: key?.token ?? null,
+    ...(allowed && { admits: (host) => allowed.admits(host, 'connections') }),
+  })
   const { url, liveUrl } = server
   const { fleet, coordinator: self } = coordinator.status
-  const listening = { event: 'listening', ...{ url, liveUrl, hostId: self.hostId, fleet } }
+  const listening = {
+    event: 'listening',
+    ...{ url, liveUrl, hostId: self.hostId, fleet, tokenFile: key?.file ?? null },
+  }
   if (args.json) jsonWriter(context.out)(listening)
-  else context.out(`${url}\n`)
+  else context.out(`${link(server, key, context.terminal !== null)}\n`)
   log.info(`[WEB] ✓ Page, API and metrics: ${url} (live feed: ${liveUrl})`)
   log.info(`[FLEET] Looking at the ${fleetLabel(options.key)}; hosts show up here as they are found`)
+  if (key !== null) {
+    log.info(
+      `[WEB] Requests need the token in ${key.file}: open ${url}/?token=TOKEN once in each browser; programs send ` +
+        'Authorization: Bearer TOKEN',
+    )
+  }
   if (server.isOpen) {
     log.warn(
-      `[WEB] ! Everybody who can reach ${address.host}:${server.port} sees this fleet: there is no password. Keep it ` +
-        'inside a network you trust, or behind a proxy that asks for one.',
+      `[WEB] ! Others can reach ${address.host}:${server.port}, and HTTP is not encrypted: whoever can listen on the way ` +
+        'reads the token. Outside a network you trust, use an SSH tunnel or a proxy with TLS.',
     )
   }
   if (files !== null) await sayServed(files, url, args.stateDir, log)
   logEvents(coordinator, log)
+  using _strangers = tellStrangers(allowed, log)
   using _watch = watchIsolation(coordinator, options.dht, log)
   await untilStopped(context.signal, failed)
+}
+
+/** The token goes to the screen of whoever starts the server, and into no log. */
+function link({ url }: WebServer, key: TokenInFile | null, isOnScreen: boolean): string {
+  return key === null || !isOnScreen ? url : `${url}/?token=${encodeURIComponent(key.token)}`
 }
 
 function webAddress({ host, httpPort, livePort, allowHost = [] }: WebArguments) {

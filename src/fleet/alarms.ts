@@ -23,6 +23,8 @@ export class AlarmBoard {
   readonly #wantedReplicas: number
   readonly #log: EventLog
   readonly #lost = new Map<string, { readonly alarm: Raised; readonly until: number }>()
+  /** Hosts that found their own bytes changed. */
+  readonly #rotten = new Map<string, Raised>()
   /** Shards of which hosts say different SHA-256. */
   readonly #disputed = new Map<InfoHash, Raised>()
   /** An unchanged shard raises the same again. */
@@ -41,6 +43,7 @@ export class AlarmBoard {
     change: Parameters<NonNullable<RosterListener['onHost']>>[1],
   ): void {
     const { hostId, name } = info
+    const isRotNews = this.#noteRot(info, change)
     if (change === 'lost') {
       const message = `host ${name} (${address}) is lost; start it again, or see what happened to its machine`
       const alarm: Raised = { kind: 'host-lost', severity: 'warning', message, hostId }
@@ -48,8 +51,24 @@ export class AlarmBoard {
       const [oldest] = this.#lost.keys()
       if (this.#lost.size > MAX_ALARMS && oldest !== undefined) this.#lost.delete(oldest)
     } else if (change === 'online' || change === 'left') this.#lost.delete(hostId)
-    else return
+    else if (!isRotNews) return
     this.#told = null
+  }
+
+  /** True when that is news. */
+  #noteRot(
+    { hostId, name, integrity }: KnownHost['info'],
+    change: Parameters<NonNullable<RosterListener['onHost']>>[1],
+  ): boolean {
+    const count = change === 'left' || change === 'forgotten' ? 0 : (integrity?.rottenShards ?? 0)
+    if (count === 0) return this.#rotten.delete(hostId)
+    const what = count === 1 ? 'a shard of' : `${count} shards of`
+    const message =
+      `the bytes of ${what} host ${name} are not what they were, and the file system saw no change; ` +
+      'they are no longer seeded: check its disk, and copy the files again'
+    if (this.#rotten.get(hostId)?.message === message) return false
+    this.#rotten.set(hostId, { kind: 'rotten', severity: 'critical', message, hostId })
+    return true
   }
 
   /** Of `offers` hosts that offer a shard, these say another SHA-256 than most; none, when all agree. */
@@ -90,6 +109,7 @@ export class AlarmBoard {
     this.#told = { shards, models }
     const raised = [
       ...[...this.#lost.values()].map(({ alarm }) => alarm),
+      ...this.#rotten.values(),
       ...this.#disputed.values(),
       ...models.flatMap(modelAlarms),
       ...shards.flatMap((shard) => this.#shardAlarms(shard)),

@@ -2,15 +2,19 @@
  * One run of a download in the engine: from its start until every piece was received, checked and flushed,
  * or until it turns out that an equal file stands at the target.
  */
-import { asDiskError } from '../errors.ts'
+import { hash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { asDiskError, InvalidDataError } from '../errors.ts'
+import type { HashPool, ReadBackFile } from '../library/hash-pool.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type Metainfo, metainfoFromInfo } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
-import type { PartialFile } from '../swarm/download-store.ts'
+import { pieceCountOf } from '../metainfo/piece-length.ts'
+import { hasPiece, type PartialFile } from '../swarm/download-store.ts'
 import type { WebSeedRequest } from '../swarm/web-seed/web-seeds.ts'
 import type { Network } from './network.ts'
 import type { Partial } from './partial.ts'
-import { trustedPieces } from './pieces.ts'
+import { digestOf, trustedPieces } from './pieces.ts'
 
 /** How often the caller looks at a running download. */
 const WATCH_MS = 500
@@ -18,6 +22,7 @@ const WATCH_MS = 500
 /** What one attempt needs; `P` is what the caller knows of a file that is there already. */
 export interface AttemptOptions<P> {
   readonly network: Network
+  readonly pool: HashPool
   readonly partial: Partial
   readonly infoHash: InfoHash
   /** Undefined while it has to come from peers. */
@@ -32,25 +37,40 @@ export interface AttemptOptions<P> {
   readonly watch: () => Promise<void>
 }
 
-/** The end of an attempt. */
-export interface Attempted<P> {
-  readonly metainfo: Metainfo
-  /** The file, when it stood there already. */
-  readonly present: P | null
-}
+/** The end of an attempt: a file that stood there already, or one whose pieces are all written. */
+export type Attempted<P> =
+  | { readonly metainfo: Metainfo; readonly present: P }
+  | {
+      readonly metainfo: Metainfo
+      readonly present: null
+      /** To be asked what the file holds; the caller ends or closes it. */
+      readonly readBack: ReadBackFile
+    }
 
 /** Runs one attempt; throws what ended it, or the signal's reason. */
 export async function attempt<P>(options: AttemptOptions<P>, signal: AbortSignal): Promise<Attempted<P>> {
   const running = new Attempt(options)
   const abort = (): void => running.fail(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
+  let isWhole = false
   try {
     signal.throwIfAborted()
-    return await running.run()
+    const attempted = await running.run()
+    isWhole = attempted.present === null
+    return attempted
   } finally {
     signal.removeEventListener('abort', abort)
-    await running.end()
+    await running.end(isWhole)
   }
+}
+
+/** What was written to `out` is not what is read there. */
+export function readsBackWrong({ name, infoHash }: Metainfo, out: string): InvalidDataError {
+  return new InvalidDataError(
+    'corrupt',
+    `${name} (${infoHash}): what was written to ${out} does not read back as it was received; ` +
+      'check the disk and memory of this machine, then run this again',
+  )
 }
 
 class Attempt<P> {
@@ -58,7 +78,8 @@ class Attempt<P> {
   readonly #outcome = Promise.withResolvers<Attempted<P>>()
   readonly #opened = Promise.withResolvers<PartialFile>()
   #preparing: Promise<boolean> | undefined
-  #file: PartialFile | undefined
+  #handle: FileHandle | undefined
+  #readBack: ReadBackFile | undefined
   #watching: NodeJS.Timeout | undefined
 
   constructor(options: AttemptOptions<P>) {
@@ -75,18 +96,25 @@ class Attempt<P> {
     this.#watching = setInterval(() => void watch().catch(this.fail), WATCH_MS)
     if (metainfo === undefined) this.#start(undefined, null)
     else if (await this.#prepare(metainfo)) {
-      this.#start({ torrentFile: metainfo.torrentFile, bitfield: this.#file!.note.synced }, metainfo)
+      const { note } = await this.#opened.promise
+      this.#start({ torrentFile: metainfo.torrentFile, bitfield: note.synced }, metainfo)
     }
     return this.#outcome.promise
   }
 
-  /** Leaves nothing running or open: data flushed, note written. */
-  async end(): Promise<void> {
+  /** Leaves nothing running or open, data flushed, note written; what reads a whole file back goes on. */
+  async end(isWhole: boolean): Promise<void> {
     const { network, infoHash } = this.#options
     clearInterval(this.#watching)
-    await network.remove(infoHash)
-    await this.#preparing?.catch(() => undefined) // its error has ended the attempt already
-    await this.#file?.handle.close()
+    try {
+      await network.remove(infoHash)
+      await this.#preparing?.catch(() => undefined) // its error has ended the attempt already
+      await this.#handle?.close()
+    } catch (error) {
+      this.#readBack?.close()
+      throw error
+    }
+    if (!isWhole) this.#readBack?.close()
   }
 
   /** Opens the partial file; false when none is needed. */
@@ -101,13 +129,39 @@ class Attempt<P> {
       const note = await partial.note(metainfo)
       await partial.saveMetainfo(metainfo)
       const file = await partial.openData(metainfo, note)
-      this.#file = file
+      this.#handle = file.handle
       const trusted = await trustedPieces(file, metainfo)
-      this.#file = { ...file, note: { synced: trusted, written: trusted } }
-      this.#opened.resolve(this.#file)
+      const readBack = this.#startReadBack(metainfo, trusted)
+      const check = (index: number, bytes: Uint8Array): Promise<boolean> =>
+        this.#check(readBack, metainfo, index, bytes)
+      this.#opened.resolve({ ...file, note: { synced: trusted, written: trusted }, check })
       return true
     })()
     return this.#preparing
+  }
+
+  #startReadBack({ length, pieceLength, pieces }: Metainfo, trusted: Uint8Array): ReadBackFile {
+    const { pool, partial } = this.#options
+    const count = pieceCountOf(length, pieceLength)
+    const left = Array.from({ length: count }, (_, index) => index).filter((index) =>
+      hasPiece(trusted, index),
+    )
+    this.#readBack = pool.readBack({ path: partial.path, length, pieceLength, pieces, left })
+    return this.#readBack
+  }
+
+  /** Peers are to blame only for what they sent, not for what this machine made of it. */
+  async #check(
+    readBack: ReadBackFile,
+    metainfo: Metainfo,
+    index: number,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
+    if (await readBack.check(index)) return true
+    const isRightInMemory =
+      Buffer.compare(hash('sha1', bytes, 'buffer'), digestOf(metainfo.pieces, index)) === 0
+    if (!isRightInMemory) return false
+    throw readsBackWrong(metainfo, this.#options.partial.out)
   }
 
   #start(
@@ -132,7 +186,7 @@ class Attempt<P> {
           throw error
         }
       },
-      onDone: () => this.#outcome.resolve({ metainfo: current!, present: null }),
+      onDone: () => this.#outcome.resolve({ metainfo: current!, present: null, readBack: this.#readBack! }),
       onFailed: this.fail,
     })
     for (const peer of peers) torrent.dial(peer)

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { addressOf } from '../swarm/address.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
@@ -27,6 +28,8 @@ export interface BootstrapOptions {
   /** UDP port; 0 picks a free one. */
   readonly port: number
   readonly stateDir: string
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** What the owner hears. */
@@ -75,7 +78,7 @@ export class BootstrapNode implements AsyncDisposable {
       const state = await loadHostState(options.stateDir)
       const ids = Array.from({ length: COMPANIONS }, (_, index) => companionId(state.nodeId, index + 1))
       const dht = await DhtNode.start({
-        ...nodeSettings(options.bind),
+        ...nodeSettings(options),
         port: options.port,
         portOption: '--port',
         nodeId: state.nodeId,
@@ -146,19 +149,19 @@ export class BootstrapNode implements AsyncDisposable {
   }
 }
 
-const nodeSettings = (bind: string) =>
-  ({ bind, readOnly: false, storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS }) as const
+const nodeSettings = ({ bind, allowed }: BootstrapOptions) =>
+  ({ bind, allowed, readOnly: false, storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS }) as const
 
 /** Starts one more node that knows `main` and shares its store. */
 async function startCompanion(
   main: DhtNode,
   nodeId: string,
   wantedPort: number,
-  { bind }: BootstrapOptions,
+  options: BootstrapOptions,
 ): Promise<DhtNode> {
-  const bootstrap = [{ host: await addressOf(bind), port: main.port }]
+  const bootstrap = [{ host: await addressOf(options.bind), port: main.port }]
   const start = (port: number): Promise<DhtNode> =>
-    DhtNode.start({ ...nodeSettings(bind), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
+    DhtNode.start({ ...nodeSettings(options), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
   // Any free port will do where the wanted one is taken: nodes are found through each other.
   const companion = await start(wantedPort).catch(() => start(0))
   void companion.join()

@@ -3,15 +3,18 @@
  * nothing is lost when it ends.
  */
 import { randomBytes } from 'node:crypto'
-import { DEFAULTS, VERSION } from '../config.ts'
+import { VERSION } from '../config.ts'
 import type { FailedError } from '../errors.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { MemberInfo } from '../swarm/catalogue-entry.ts'
+import { type Defences, defencesOf } from './defences.ts'
 import { type FleetKey, rendezvousOf } from './fleet-key.ts'
 import { FleetMember } from './fleet-member.ts'
 import { FleetPicture } from './fleet-picture.ts'
 import { type DhtChoice, Network, type PortChoice } from './network.ts'
 import type { CoordinatorStatus, FleetEvent, FleetStatus } from './status.ts'
 import { SwarmWatch } from './swarm-watch.ts'
+import { visitorNetwork } from './visitor.ts'
 
 /** Subscribers are told at most so often: faster than people read, slower than heartbeats of many hosts. */
 const TELL_MS = 250
@@ -33,6 +36,8 @@ export interface CoordinatorOptions {
   readonly wantedReplicas: number
   /** Whether the shards' swarms are looked at on the wire, and asked for in the DHT, all the time. */
   readonly watchesSwarms: boolean
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   readonly onFailed?: (error: FailedError) => void
 }
 
@@ -43,6 +48,7 @@ export class Coordinator implements AsyncDisposable {
   readonly #picture: FleetPicture
   readonly #watch: SwarmWatch | null
   readonly #hostId = randomBytes(20).toString('hex')
+  readonly #allowed: AllowedPeers | undefined
   readonly #startedAt = Date.now()
   readonly #subscribers = new Set<(status: FleetStatus) => void>()
   #status: FleetStatus
@@ -55,6 +61,7 @@ export class Coordinator implements AsyncDisposable {
 
   private constructor(options: CoordinatorOptions, network: Network) {
     const { key, wantedReplicas } = options
+    this.#allowed = options.allowed
     this.network = network
     this.#picture = new FleetPicture({
       fleet: {
@@ -72,28 +79,16 @@ export class Coordinator implements AsyncDisposable {
       self: () => this.#self(),
       listener: this.#picture,
     })
-    this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture) : null
+    this.#watch = options.watchesSwarms ? new SwarmWatch(network, this.#picture, options.allowed) : null
     this.#status = this.#picture.snapshot(this.#coordinator())
     this.#looking = setInterval(() => this.#look(), LOOK_MS)
   }
 
   /** Opens its ports and joins the fleet. Throws what {@link Network.start} throws. */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
-    const { onFailed } = options
+    const { bind, port, dhtPort, dht, allowed, onFailed } = options
     const network = await Network.start(
-      {
-        bind: options.bind,
-        port: options.port,
-        dhtPort: options.dhtPort,
-        dht: options.dht,
-        uploadLimit: null,
-        maxConns: DEFAULTS.maxConns,
-        advertise: [],
-        nodeId: randomBytes(20).toString('hex'),
-        savedNodes: [],
-        readOnly: true,
-        identity: randomBytes(20).toString('hex'),
-      },
+      { ...visitorNetwork({ bind, port, dhtPort, dht, stays: false }), allowed },
       onFailed === undefined ? {} : { onFailed },
     )
     return new Coordinator(options, network)
@@ -107,6 +102,11 @@ export class Coordinator implements AsyncDisposable {
       this.#status = this.#picture.snapshot(this.#coordinator())
     }
     return this.#status
+  }
+
+  /** What it has kept out itself. */
+  get defences(): Defences {
+    return defencesOf(this.network)
   }
 
   /** The last events, oldest first. */
@@ -154,7 +154,8 @@ export class Coordinator implements AsyncDisposable {
     const isSame =
       before.dhtNodes === now.dhtNodes &&
       before.isolated === now.isolated &&
-      JSON.stringify(before.turnedAway) === JSON.stringify(now.turnedAway)
+      JSON.stringify(before.turnedAway) === JSON.stringify(now.turnedAway) &&
+      JSON.stringify(before.strangersRefused) === JSON.stringify(now.strangersRefused)
     if (!isSame || performance.now() - this.#madeAt > RENEW_MS) this.#changed()
   }
 
@@ -181,6 +182,7 @@ export class Coordinator implements AsyncDisposable {
       dhtNodes: this.network.dht.nodeCount,
       isolated: this.network.isolated,
       turnedAway: this.member.turnedAway,
+      ...(this.#allowed && { strangersRefused: this.#allowed.refused }),
     }
   }
 }

@@ -36,6 +36,8 @@ export type SeedEvent =
       readonly infoHash: InfoHash
       readonly reason: string
     }
+  /** All that is seeded was read again (`--recheck-rate`): `shards` are what was hashed, `bad` ones were not. */
+  | { readonly event: 'rechecked'; readonly shards: number; readonly bad: number; readonly bytes: number }
   | ReplicationEvent
   | ErrorEvent
 

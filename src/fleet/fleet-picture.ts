@@ -252,6 +252,7 @@ function hostStatus({ info, address, state, seenAt, shards }: KnownHost): HostSt
   for (const shard of shards.values()) if (shard.state === 'seeding') seeding++
   const { hostId, name, version, replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } =
     info
+  const { rottenShards, recheckedAt = null } = info.integrity ?? {}
   return {
     hostId,
     name,
@@ -266,6 +267,9 @@ function hostStatus({ info, address, state, seenAt, shards }: KnownHost): HostSt
     replicating,
     seeding,
     fetching: shards.size - seeding,
+    ...(info.strangersRefused !== undefined && { strangersRefused: info.strangersRefused }),
+    ...(rottenShards !== undefined && { rottenShards }),
+    ...(recheckedAt !== null && { recheckedAt: new Date(recheckedAt).toISOString() }),
   }
 }
 

@@ -8,7 +8,7 @@ import { access, link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
-import { makeFolder } from '../library/atomic-file.ts'
+import { makePrivateFolder } from '../library/atomic-file.ts'
 
 const LOCK_FILE = 'lock'
 /** Takers that find a dead lock at once settle it in a few rounds; more would be a fault of ours. */
@@ -32,8 +32,8 @@ export async function lockFolder(folder: string, inUse: (pid: number) => string)
   const path = join(resolve(folder), LOCK_FILE)
   const own = join(resolve(folder), `.${LOCK_FILE}.${randomUUID()}.tmp`)
   try {
-    await makeFolder(folder)
-    await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`)
+    await makePrivateFolder(folder)
+    await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`, { mode: 0o600 })
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const pid = await holderOf(path)
       if (pid !== null) throw new FailedError('locked', inUse(pid))
@@ -66,7 +66,7 @@ async function put(own: string, path: string): Promise<boolean> {
   }
   // No hard links on this file system: a lock that is being written may be taken for a dead one.
   try {
-    await writeFile(path, await readFile(own), { flag: 'wx' })
+    await writeFile(path, await readFile(own), { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false

@@ -4,12 +4,13 @@
 import { InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { makeFolder } from '../library/atomic-file.ts'
+import { withInfo } from '../library/hash-file.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import { identityOf, sameIdentity } from '../library/identity.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import type { WebSeedNews, WebSeedRequest } from '../swarm/web-seed/web-seeds.ts'
-import { type Attempted, attempt } from './attempt.ts'
+import { type Attempted, attempt, readsBackWrong } from './attempt.ts'
 import { requireName, requireSha256 } from './expected.ts'
 import type { GetListener, GetOptions, GetState } from './getter-options.ts'
 import type { Network } from './network.ts'
@@ -83,25 +84,22 @@ export class Getter {
     const known = id.kind === 'metainfo' ? id.metainfo : await partial.metainfo(id.infoHash)
     if (known !== undefined) this.#accept(known)
     for (let repairs = 0; repairs <= MAX_REPAIRS; repairs++) {
-      const { metainfo, present } = await this.#download(partial, signal)
-      if (present !== null) {
+      const attempted = await this.#download(partial, signal)
+      const { metainfo } = attempted
+      if (attempted.present !== null) {
         await partial.discard()
-        return this.#done(metainfo, present)
+        return this.#done(metainfo, attempted.present)
       }
       this.#phase = 'verifying'
       this.#report()
-      const hashed = await this.#hash(partial.path, metainfo, signal)
-      if (hashed === null || !(await this.#isWhole(partial, metainfo, hashed))) continue
+      const hashed = withInfo({ ...metainfo, path: partial.path }, await attempted.readBack.end(signal))
+      if (hashed.kind === 'changed' || !(await this.#isWhole(partial, metainfo, hashed))) continue
       await this.#requireGguf(partial, metainfo)
       requireSha256(this.#options, metainfo, hashed.sha256)
       await this.#options.beforeNaming?.(hashed)
       return this.#done(metainfo, await this.#publish(partial, metainfo, hashed, signal))
     }
-    throw new InvalidDataError(
-      'corrupt',
-      `${this.#label()}: what was written to ${this.#place.folder} does not read back as it was received; ` +
-        'check the disk and memory of this machine, then run this again',
-    )
+    throw readsBackWrong(this.#metainfo!, this.#place.folder)
   }
 
   /** Gives the file its name; when another file took that name meanwhile, it must be an equal one. */
@@ -129,6 +127,7 @@ export class Getter {
     return attempt<Present>(
       {
         network: this.#network,
+        pool: this.#pool,
         partial,
         infoHash: id.infoHash,
         metainfo: this.#metainfo,

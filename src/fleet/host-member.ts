@@ -24,6 +24,10 @@ export interface HostMemberOptions {
   readonly name: string
   /** Where its shards are. */
   readonly folder: string
+  /** Whether its files are what they were; undefined before its library runs. */
+  readonly integrity: () => MemberInfo['integrity']
+  /** How many strangers it refused; undefined where everybody is allowed. */
+  readonly strangersRefused: () => number | undefined
   readonly replicating: boolean
   /** Whether it has to know what others have. */
   readonly wantsCatalogues: boolean
@@ -98,6 +102,8 @@ export class HostMember implements AsyncDisposable {
       port: network.client.port,
       replicating,
       freeDiskBytes: this.#freeDiskBytes,
+      integrity: this.#options.integrity(),
+      strangersRefused: this.#options.strangersRefused(),
       uploadBytesPerSecond: network.client.uploadBytesPerSecond,
       downloadBytesPerSecond: network.client.downloadBytesPerSecond,
     }

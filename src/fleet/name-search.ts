@@ -85,6 +85,12 @@ export class NameSearch implements AsyncDisposable {
     throw new NotFoundError(error.code, `${error.message} (${late})`)
   }
 
+  /** Everything the fleet offered when it was asked; empty before. */
+  async offered(): Promise<readonly FleetShard[]> {
+    const settled = await this.#settled?.catch(() => null) // whoever looked for a name was told why
+    return shardsOf(settled?.hosts ?? [])
+  }
+
   /** Leaves the fleet; idempotent. */
   stop(): Promise<void> {
     return this.#member.stop()

@@ -9,6 +9,7 @@ import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import { type DownloadRequest, type Gathering, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
 import { DhtNode } from '../swarm/dht.ts'
@@ -41,6 +42,8 @@ export interface NetworkOptions {
   /** BEP 43: a process that comes and goes must not stand in others' routing tables. */
   readonly readOnly: boolean
   readonly identity: string
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** A port asked for must be had; one that is only preferred (it was used last time) may be another. */
@@ -119,6 +122,7 @@ export class Network implements AsyncDisposable {
         nodeId: options.nodeId,
         bootstrap,
         readOnly: options.readOnly,
+        allowed: options.allowed,
         storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
         listener: { onPeer: heardOf, onAnnounce: heardOf, onNode: (nodeId) => listener.onNode?.(nodeId) },
       }),
@@ -130,6 +134,7 @@ export class Network implements AsyncDisposable {
           bind: options.bind,
           uploadLimit: options.uploadLimit,
           maxConns: options.maxConns,
+          allowed: options.allowed,
           dhtPort: options.readOnly ? null : dht.port,
           onDhtNode: (node) => dht.addNode(node),
           onFailed: (error) => listener.onFailed?.(error),

@@ -4,9 +4,10 @@
  *
  *   <out>/.gguf-swarm/<infohash>/{data, metainfo.torrent, pieces.json, lock}
  */
-import { link, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { link, lstat, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { asDiskError, DiskError, systemCode } from '../errors.ts'
+import { asDiskError, DiskError, FailedError, systemCode } from '../errors.ts'
 import { syncFolder, writeFileAtomic } from '../library/atomic-file.ts'
 import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -21,6 +22,18 @@ const NOTE_VERSION = 1
 export const RESERVED_FREE_BYTES: number = 16 * 1024 * 1024
 /** What `stat` counts in, whatever the file system's own block is. */
 const STAT_BLOCK_BYTES = 512
+
+/** Not through a link: who else writes into the folder could have us write anywhere. Windows has no such flag. */
+const DATA_FLAGS = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
+
+async function requireNoLink(path: string): Promise<void> {
+  const stats = await lstat(path).catch(() => null)
+  if (stats === null || stats.isDirectory()) return
+  throw new FailedError(
+    'link',
+    `${path} is no folder; downloads are kept there until they are whole. Remove it, or choose another --out`,
+  )
+}
 
 /** Bytes on disk of a download into `out` that may not be under way; 0 for none. */
 export async function heldBytes(out: string, infoHash: InfoHash): Promise<number> {
@@ -44,10 +57,12 @@ export class Partial {
 
   /**
    * Takes the hidden folder of a torrent.
-   * @throws {FailedError} `locked` when another process downloads the same into the same folder
+   * @throws {FailedError} `locked` when another process downloads the same into the same folder; `link` when somebody
+   *   laid a link where it is to be
    */
   static async open(out: string, infoHash: InfoHash): Promise<Partial> {
     const folder = join(out, HIDDEN_FOLDER, infoHash)
+    for (const path of [join(out, HIDDEN_FOLDER), folder]) await requireNoLink(path)
     const lock = await lockFolder(
       folder,
       (pid) =>
@@ -104,13 +119,13 @@ export class Partial {
    * Opens the data file at its full length (sparse), after making sure that the rest fits on the disk.
    * @throws {DiskError} `ENOSPC` before a byte is fetched, or the system's reason
    */
-  async openData(metainfo: Metainfo, note: ResumeNote): Promise<PartialFile> {
+  async openData(metainfo: Metainfo, note: ResumeNote): Promise<Omit<PartialFile, 'check'>> {
     const { length } = metainfo
     try {
       await this.#requireSpace(metainfo)
       // First the note: data without one is taken for a download whose note was damaged.
       await this.saveNote(metainfo, note)
-      const handle = await open(this.path, 'r+').catch((error: unknown) => {
+      const handle = await open(this.path, DATA_FLAGS).catch((error: unknown) => {
         if (systemCode(error) === 'ENOENT') return open(this.path, 'w+', 0o644)
         throw error
       })

@@ -10,7 +10,8 @@ interface WithPieces {
   readonly pieces: Uint8Array
 }
 
-const digestOf = (pieces: Uint8Array, index: number): Uint8Array =>
+/** The digest of one piece. */
+export const digestOf = (pieces: Uint8Array, index: number): Uint8Array =>
   pieces.subarray(index * HASH_LENGTH, (index + 1) * HASH_LENGTH)
 
 /** Do both say the same of every piece? */
@@ -32,7 +33,10 @@ export function matchingPieces(pieces: Uint8Array, expected: Uint8Array): Uint8A
  * Bitfield of the pieces an earlier run left that count at once: the flushed ones, and those of the others
  * whose hash is right, which are flushed then.
  */
-export async function trustedPieces({ handle, note }: PartialFile, metainfo: Metainfo): Promise<Uint8Array> {
+export async function trustedPieces(
+  { handle, note }: Pick<PartialFile, 'handle' | 'note'>,
+  metainfo: Metainfo,
+): Promise<Uint8Array> {
   const bitfield = note.synced.slice()
   const { pieces, pieceLength, length } = metainfo
   let found = false

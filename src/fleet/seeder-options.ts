@@ -2,6 +2,7 @@
 import type { SwarmError } from '../errors.ts'
 import type { ScanSummary } from '../library/shard-library.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { SeedEvent } from './events.ts'
 import type { FleetKey } from './fleet-key.ts'
 import type { MemberListener } from './fleet-member.ts'
@@ -29,6 +30,10 @@ export interface SeederOptions {
   readonly name: string
   /** What it fetches from its fleet; null for nothing. */
   readonly replicate: ReplicateSettings | null
+  /** Bytes a second that are read again to find what rotted; null for none. */
+  readonly recheckRate: number | null
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** What the owner of a host hears besides its events. */

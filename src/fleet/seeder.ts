@@ -17,6 +17,7 @@ import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
 import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { Integrity } from './integrity.ts'
 import { Network } from './network.ts'
 import type { ReplicateSettings } from './replication-policy.ts'
 import { Replicator } from './replicator.ts'
@@ -42,6 +43,7 @@ export class Seeder implements AsyncDisposable {
   readonly #library: ShardLibrary
   #fleet: HostMember | null = null
   #replicator: Replicator | null = null
+  #integrity: Integrity | null = null
   readonly #news: ShardNews
   /** Shards by infohash; two paths with the same name and content share one torrent, the first serves. */
   readonly #shards = new Map<InfoHash, ShardFile[]>()
@@ -116,6 +118,7 @@ export class Seeder implements AsyncDisposable {
           savedNodes: state.nodes,
           readOnly: false,
           identity: state.hostId,
+          allowed: options.allowed,
         },
         {
           onNode: (nodeId) => listener.onRouting?.(nodeId),
@@ -148,6 +151,7 @@ export class Seeder implements AsyncDisposable {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
       await this.#replicator?.stop()
+      await this.#integrity?.stop()
       await this.#library.stop()
       await this.#pool.stop()
       await this.#news.allTold()
@@ -173,6 +177,9 @@ export class Seeder implements AsyncDisposable {
     if (replicate !== null) this.#replicator = await this.#startReplicator(replicate)
     if (fleet !== null) this.#fleet = this.#join(fleet)
     await this.#library.start()
+    const { stateDir, recheckRate: bytesPerSecond } = this.#options
+    const { onEvent } = this.#listener
+    this.#integrity = await Integrity.start({ library: this.#library, stateDir, bytesPerSecond, onEvent })
   }
 
   #join(key: FleetKey): HostMember {
@@ -184,6 +191,8 @@ export class Seeder implements AsyncDisposable {
       hostId: this.#state.hostId,
       name,
       folder: resolve(folders[0]),
+      strangersRefused: () => this.#options.allowed?.refusedTotal,
+      integrity: () => this.#integrity?.info,
       replicating: replica !== undefined,
       wantsCatalogues: replica !== undefined,
       listener: {

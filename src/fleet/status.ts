@@ -39,6 +39,8 @@ export interface CoordinatorStatus {
   readonly isolated: boolean
   /** Fleet peers turned away since its start, by reason (`wrong-key`, `malformed`, `flooding`, …). */
   readonly turnedAway: Readonly<Record<string, number>>
+  /** What `--allow` refused since its start, by kind; left out without that option. */
+  readonly strangersRefused?: Readonly<Record<string, number>>
 }
 
 export interface FleetTotals {
@@ -76,6 +78,12 @@ export interface HostStatus {
   readonly replicating: boolean
   readonly seeding: number
   readonly fetching: number
+  /** Shards it withdrew because their bytes changed where they lay; left out by hosts that do not say. */
+  readonly rottenShards?: number
+  /** When it had read all its shards again; left out while it has not, or does not say. */
+  readonly recheckedAt?: string
+  /** Connections and packets of addresses outside its `--allow`; left out without that option. */
+  readonly strangersRefused?: number
 }
 
 /** A split set, or a file that is a model by itself. */
@@ -150,6 +158,8 @@ export type AlarmKind =
   | 'sha256-conflict'
   /** A shard of a set that no host has. */
   | 'missing-shard'
+  /** A host found bytes of its own changed where they lay. */
+  | 'rotten'
 
 /** Something a person should look at. */
 export interface Alarm {

@@ -4,6 +4,7 @@
  */
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress, parsePeerAddress } from '../metainfo/peer-address.ts'
+import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
 import { probePeer } from '../swarm/probe.ts'
 import type { FleetPicture } from './fleet-picture.ts'
@@ -19,13 +20,16 @@ const MAX_ASKED = 16
 export class SwarmWatch {
   readonly #network: Network
   readonly #picture: FleetPicture
+  readonly #allowed: AllowedPeers | undefined
   readonly #lookedAt = new Map<InfoHash, number>()
   readonly #stop = new AbortController()
   readonly #timer: NodeJS.Timeout
   #looking: Promise<void> | null = null
 
-  constructor(network: Network, picture: FleetPicture) {
+  /** @param allowed who may be dialled; everybody, when left out */
+  constructor(network: Network, picture: FleetPicture, allowed?: AllowedPeers) {
     this.#network = network
+    this.#allowed = allowed
     this.#picture = picture
     this.#timer = setInterval(() => this.#next(), PACE_MS)
   }
@@ -67,7 +71,8 @@ export class SwarmWatch {
     const named = await this.#network.findPeers(infoHash)
     const known = new Map<string, PeerAddress>()
     for (const peer of [...addresses.flatMap((text) => parsePeerAddress(text) ?? []), ...named]) {
-      if (known.size < MAX_ASKED) known.set(formatPeerAddress(peer), peer)
+      const isAllowed = this.#allowed?.admits(peer.host, 'dials') ?? true
+      if (isAllowed && known.size < MAX_ASKED) known.set(formatPeerAddress(peer), peer)
     }
     const signal = this.#stop.signal
     const answers = await Promise.all(

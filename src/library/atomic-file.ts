@@ -40,13 +40,19 @@ export async function writeFileAtomic(
   }
 }
 
+/** Makes a folder that is for its owner alone: keys, tokens, what is known of others. One that is there stays as it is. */
+export async function makePrivateFolder(folder: string): Promise<void> {
+  await makeFolder(dirname(folder)) // those above it are anybody's
+  await makeFolder(folder, 0o700)
+}
+
 /**
  * Makes a folder and those above it, where they are missing.
  * @throws DiskError naming `folder`, also when a file stands in its place
  */
-export async function makeFolder(folder: string): Promise<void> {
+export async function makeFolder(folder: string, mode = 0o777): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(folder, { recursive: true, mode })
   } catch (error) {
     // mkdir says EEXIST of the last part, where it says ENOTDIR of those above.
     const isFile = systemCode(error) === 'EEXIST'

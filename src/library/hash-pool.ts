@@ -4,25 +4,23 @@
  * none for a while.
  */
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { FailedError } from '../errors.ts'
 import { type HashJob, type HashResult, withInfo } from './hash-file.ts'
 import { CANCELLED, type HashShare, LEAVE, LENT, newControl } from './hash-share.ts'
 import type { HashReply, HashRequest } from './hash-worker.ts'
+import type { ReadBackJob } from './read-back.ts'
+import { type ReadBackFile, ReadBackThreads } from './read-back-threads.ts'
+import { startWorker, workerFile } from './worker-file.ts'
 
 export type { HashedFile, HashJob, HashResult } from './hash-file.ts'
+export type { ReadBackFile } from './read-back-threads.ts'
 
 /** Two threads read as fast as any one disk gives, and one file has no work for a third: SHA-256 is one lane. */
 const MAX_THREADS = 2
 
 /** An idle thread keeps some 30 MB; after this long it is given back. */
 const IDLE_MS = 10_000
-
-/** The checkout runs the .ts file itself, the package its compiled .js neighbour. */
-const WORKER_URL: URL = new URL(
-  import.meta.url.endsWith('.ts') ? './hash-worker.ts' : './hash-worker.js',
-  import.meta.url,
-)
 
 export interface HashPoolOptions {
   /** Files hashed at the same time. */
@@ -62,11 +60,12 @@ export class HashPool {
   readonly #workerUrl: URL
   readonly #threads = new Set<Thread>()
   readonly #queue: Task[] = []
+  readonly #readBack = new ReadBackThreads()
   #stopped: Promise<void> | undefined
 
   constructor({ threads, workerUrl }: HashPoolOptions = {}) {
     this.#maxThreads = threads ?? Math.min(MAX_THREADS, availableParallelism())
-    this.#workerUrl = workerUrl ?? WORKER_URL
+    this.#workerUrl = workerUrl ?? workerFile('hash-worker')
   }
 
   /**
@@ -103,6 +102,12 @@ export class HashPool {
     })
   }
 
+  /** Checks and hashes a file behind its download, in threads of their own: a download may take hours. */
+  readBack(job: ReadBackJob): ReadBackFile {
+    if (this.#stopped) throw new FailedError('stopped', `${job.path} is not read back: stopping`)
+    return this.#readBack.open(job)
+  }
+
   /** Ends all threads; what was not finished is rejected. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
@@ -126,7 +131,7 @@ export class HashPool {
       Atomics.store(control, CANCELLED, 1)
       reject(new FailedError('stopped', `${job.path} was not hashed: stopping`))
     }
-    await Promise.all(threads.map(({ worker }) => worker.terminate()))
+    await Promise.all([this.#readBack.stop(), ...threads.map(({ worker }) => worker.terminate())])
   }
 
   #dispatch(): void {
@@ -171,7 +176,7 @@ export class HashPool {
   }
 
   #startThread(): Thread {
-    const worker = new Worker(this.#workerUrl)
+    const worker = startWorker(this.#workerUrl)
     const thread: Thread = { worker, task: undefined, helps: undefined, idleTimer: undefined }
     worker.on('message', (reply: HashReply) => this.#onReply(thread, reply))
     worker.on('error', (error) => this.#onEnd(thread, error))

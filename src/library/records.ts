@@ -20,6 +20,8 @@ export interface ShardRecord extends TorrentInfo {
   readonly path: string
   readonly identity: FileIdentity
   readonly sha256: string
+  /** A read found other bytes, and the file system saw no change: not to be believed before it is hashed again. */
+  readonly isSuspect?: true
 }
 
 /**
@@ -127,6 +129,7 @@ export class ShardRecords {
       length,
       pieceLength,
       pieces: Buffer.from(record.pieces).toString('base64'),
+      ...(record.isSuspect && { suspect: true }),
     }
     await writeFileAtomic(this.#fileOf(path), `${JSON.stringify(json)}\n`)
   }
@@ -137,6 +140,19 @@ export class ShardRecords {
       await this.save(record)
     } catch (error) {
       this.#log.warn(`${messageOf(error)}; ${record.path} is seeded, but hashed again after a restart`)
+    }
+  }
+
+  /** A read of the file found other bytes than were hashed: a restart is to know that, too. */
+  async suspect(path: string): Promise<void> {
+    const record = this.#byPath.get(path)
+    if (record === undefined) return
+    try {
+      await this.save({ ...record, isSuspect: true })
+    } catch (error) {
+      this.#log.warn(
+        `${messageOf(error)}; after a restart nothing would be known of what is wrong with ${path}`,
+      )
     }
   }
 
@@ -184,6 +200,7 @@ export function parseRecord(text: string): ShardRecord {
     length,
     pieceLength,
     pieces,
+    suspect,
   } = JSON.parse(text)
   if (version !== VERSION) throw new Error(`it has version ${version}, not ${VERSION}`)
   const identity = identityFromJson(times)
@@ -196,5 +213,5 @@ export function parseRecord(text: string): ShardRecord {
   if (!wellFormed || identity.size !== BigInt(length)) throw new Error('a value is missing or out of range')
   const info = buildInfo({ name, length, pieceLength, pieces: Buffer.from(pieces, 'base64') })
   if (info.infoHash !== infoHash) throw new Error('its infohash is not that of its hashes')
-  return { ...info, path, identity, sha256 }
+  return { ...info, path, identity, sha256, ...(suspect === true && { isSuspect: true }) }
 }

@@ -103,10 +103,12 @@ export class ShardFiles {
         break
       case 'seeding':
         if (same && suspicion === undefined) return this.#twins.rename(path, state.shard)
-        this.#withdraw(path, state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
+        this.#options.listener.onGone(state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
         if (same) this.#suspects.withdraw(path, state.shard)
         else this.#suspects.clear(path)
         this.#settle(path, stats)
+        // What a suspect is hashed to next is compared with its record, after a restart too.
+        await (same ? this.#options.records.suspect(path) : this.#options.records.remove(path))
         break
       case 'hashing':
         if (same) return
@@ -141,11 +143,11 @@ export class ShardFiles {
   /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
   #resume(path: string, identity: FileIdentity): boolean {
     const record = this.#options.records.get(path)
-    const name = this.#options.naming.called(path)
-    const fits =
-      record !== undefined && sameIdentityAfterRestart(record.identity, identity) && isAsMade(record, name)
-    if (fits) this.#seed(path, { ...record, identity })
-    return fits
+    if (record === undefined || !sameIdentityAfterRestart(record.identity, identity)) return false
+    if (record.isSuspect) this.#suspects.withdraw(path, { ...record, identity })
+    if (record.isSuspect || !isAsMade(record, this.#options.naming.called(path))) return false
+    this.#seed(path, { ...record, identity })
+    return true
   }
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {

@@ -12,7 +12,7 @@ import { LookLoop } from './look-loop.ts'
 import { Naming } from './naming.ts'
 import { type ShardRecord, ShardRecords } from './records.ts'
 import { ShardFiles } from './shard-files.ts'
-import { entryOf, type LibraryEntry, type LibraryListener } from './shard-state.ts'
+import { entryOf, type LibraryEntry, type LibraryListener, type ShardFile } from './shard-state.ts'
 import {
   distinctRoots,
   type FoundShard,
@@ -127,6 +127,12 @@ export class ShardLibrary implements AsyncDisposable {
   /** All files known now, in no order. */
   entries(): readonly LibraryEntry[] {
     return [...this.#files.states].map(([path, state]) => entryOf(path, this.#relative(path), state))
+  }
+
+  /** The shard that is seeded from `path` now. */
+  shardAt(path: string): ShardFile | undefined {
+    const state = this.#files.states.get(path)
+    return state?.kind === 'seeding' ? state.shard : undefined
   }
 
   /** Says that the shard at `path` was found not to be what was hashed: it is withdrawn, and hashed again. */

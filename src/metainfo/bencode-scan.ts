@@ -8,6 +8,12 @@
 /** Deeper than any real torrent (hybrids reach 6), far from the end of the stack. */
 const MAX_DEPTH = 32
 
+/**
+ * The one key that the decoder does not set but obeys: it puts the value in place of the dictionary's prototype, and
+ * the next key may throw. Decoded text loses a byte order mark, so such a key is one as well.
+ */
+const PROTOTYPE_KEYS: readonly Buffer[] = ['__proto__', '\uFEFF__proto__'].map((key) => Buffer.from(key))
+
 /** 16 digits hold every safe integer. */
 const MAX_DIGITS = 16
 
@@ -44,7 +50,7 @@ export function scanDictionary(bytes: Uint8Array): ReadonlyMap<string, Span> {
   const spans = new Map<string, Span>()
   let at = 1
   while (bytes[at] !== END) {
-    const key = readString(bytes, at)
+    const key = readKey(bytes, at)
     const end = skipValue(bytes, key.end, 1)
     const name = Buffer.from(bytes.buffer, bytes.byteOffset + key.start, key.end - key.start).toString(
       'latin1',
@@ -80,7 +86,7 @@ function skipValue(bytes: Uint8Array, at: number, depth: number): number {
     }
     case DICTIONARY: {
       let next = at + 1
-      while (bytes[next] !== END) next = skipValue(bytes, readString(bytes, next).end, depth + 1)
+      while (bytes[next] !== END) next = skipValue(bytes, readKey(bytes, next).end, depth + 1)
       return next + 1
     }
     default:
@@ -93,6 +99,16 @@ function skipInteger(bytes: Uint8Array, at: number): number {
   const { end } = readDigits(bytes, first)
   if (bytes[end] !== END) throw new BencodeError('an integer without its end', at)
   return end + 1
+}
+
+function readKey(bytes: Uint8Array, at: number): Span {
+  const key = readString(bytes, at)
+  const length = key.end - key.start
+  for (const refused of PROTOTYPE_KEYS) {
+    if (refused.length === length && refused.equals(bytes.subarray(key.start, key.end)))
+      throw new BencodeError('the key "__proto__"', at)
+  }
+  return key
 }
 
 /** Reads `<length>:<bytes>`; the span is that of the bytes. */

@@ -4,7 +4,7 @@
  * `remote` does).
  */
 import parseTorrent from 'parse-torrent'
-import { UsageError } from '../errors.ts'
+import { messageOf, UsageError } from '../errors.ts'
 import { type InfoHash, parseInfoHash } from './info-hash.ts'
 import { type Metainfo, parseMetainfo } from './metainfo.ts'
 import { type PeerAddress, parsePeerAddress } from './peer-address.ts'
@@ -60,14 +60,22 @@ export async function parseTorrentId(torrentId: string | Uint8Array): Promise<To
 async function parseBytes(bytes: Uint8Array): Promise<TorrentId> {
   // The strict reading comes first: parse-torrent must never see bytes that were not scanned.
   const metainfo = parseMetainfo(bytes)
-  const { infoHash } = await parseTorrent(bytes)
+  const { name, length } = metainfo
+  const { infoHash } = await parseTorrent(bytes).catch((cause: unknown) => {
+    // It trusts the types outside of `info`: trackers, comment, web seeds.
+    throw new UsageError(
+      'bad-torrent',
+      `${name}: this .torrent is damaged outside of its info dictionary (${messageOf(cause)}); get it again, or use its ` +
+        `infohash ${metainfo.infoHash}`,
+      { cause },
+    )
+  })
   if (infoHash !== metainfo.infoHash) {
     throw new UsageError(
       'bad-torrent',
-      `${metainfo.name}: clients disagree on the infohash of this .torrent; get it again`,
+      `${name}: clients disagree on the infohash of this .torrent; get it again`,
     )
   }
-  const { name, length } = metainfo
   return { kind: 'metainfo', infoHash: metainfo.infoHash, name, length, peers: [], metainfo }
 }
 

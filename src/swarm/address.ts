@@ -64,7 +64,7 @@ export function isOwnAddress(host: string): boolean {
 }
 
 /** This machine's own IPv4 addresses, loopback left out. */
-function localAddresses(): readonly string[] {
+export function localAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses) =>
     (addresses ?? [])
       .filter(({ family, internal }) => family === 'IPv4' && !internal)

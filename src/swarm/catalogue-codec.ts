@@ -9,6 +9,7 @@ import { nameProblem } from '../metainfo/file-name.ts'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import {
   type CatalogueMessage,
+  type IntegrityInfo,
   MAX_OFFERED_SHARDS,
   type MemberInfo,
   type OfferedShard,
@@ -33,6 +34,9 @@ const MAX_PIECE_LENGTH = 256 * 1024 * 1024
 
 /** What is wrong with a message. */
 export class MalformedMessage extends Error {}
+
+/** The last that `Date` knows. */
+const MAX_TIME_MS = 8.64e15
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -132,7 +136,9 @@ type Beat = Extract<CatalogueMessage, { type: 'beat' }>['info']
 const beatFields = (info: Beat): Fields => ({
   down: Math.round(info.downloadBytesPerSecond),
   free: info.freeDiskBytes ?? -1,
+  ...(info.strangersRefused !== undefined && { out: info.strangersRefused }),
   rep: info.replicating ? 1 : 0,
+  ...(info.integrity && { rot: info.integrity.rottenShards, sound: info.integrity.recheckedAt ?? -1 }),
   up: Math.round(info.uploadBytesPerSecond),
 })
 
@@ -159,7 +165,7 @@ function memberInfoOf(fields: Fields): MemberInfo {
     version: textOf(fields, 'ver'),
     // Whatever a later version may call itself: only a host has a catalogue.
     role: textOf(fields, 'role') === 'host' ? 'host' : 'coordinator',
-    startedAt: numberOf(fields, 'start', 0, 8.64e15),
+    startedAt: numberOf(fields, 'start', 0, MAX_TIME_MS),
     port: numberOf(fields, 'port', 1, 65535),
   }
 }
@@ -171,7 +177,16 @@ function beatOf(fields: Fields): Beat {
     freeDiskBytes: free < 0 ? null : free,
     uploadBytesPerSecond: numberOf(fields, 'up', 0, Number.MAX_SAFE_INTEGER),
     downloadBytesPerSecond: numberOf(fields, 'down', 0, Number.MAX_SAFE_INTEGER),
+    ...(fields['out'] !== undefined && {
+      strangersRefused: numberOf(fields, 'out', 0, Number.MAX_SAFE_INTEGER),
+    }),
+    ...(fields['rot'] !== undefined && { integrity: integrityOf(fields) }),
   }
+}
+
+function integrityOf(fields: Fields): IntegrityInfo {
+  const at = numberOf(fields, 'sound', -1, MAX_TIME_MS)
+  return { rottenShards: numberOf(fields, 'rot', 0, MAX_OFFERED_SHARDS), recheckedAt: at < 0 ? null : at }
 }
 
 function shardOf(fields: Fields): OfferedShard {

@@ -24,6 +24,14 @@ export interface OfferedShard {
   readonly sizeLabel: string | null
 }
 
+/** What a host found out about its own files. */
+export interface IntegrityInfo {
+  /** Shards it does not seed because their bytes changed where they lay. */
+  readonly rottenShards: number
+  /** When it had read all of its shards again, in milliseconds since 1970; null while it has not. */
+  readonly recheckedAt: number | null
+}
+
 /** What a member says of itself. */
 export interface MemberInfo {
   /** 40 hex digits. */
@@ -40,6 +48,10 @@ export interface MemberInfo {
   readonly freeDiskBytes: number | null
   readonly uploadBytesPerSecond: number
   readonly downloadBytesPerSecond: number
+  /** Left out by who does not look: coordinators, and programs older than this field. */
+  readonly integrity?: IntegrityInfo | undefined
+  /** Connections and packets it refused because their address is not allowed; left out where everybody is. */
+  readonly strangersRefused?: number | undefined
 }
 
 /** One message between members that have proved that they hold the key. */
@@ -49,7 +61,12 @@ export type CatalogueMessage =
       readonly type: 'beat'
       readonly info: Pick<
         MemberInfo,
-        'replicating' | 'freeDiskBytes' | 'uploadBytesPerSecond' | 'downloadBytesPerSecond'
+        | 'replicating'
+        | 'freeDiskBytes'
+        | 'uploadBytesPerSecond'
+        | 'downloadBytesPerSecond'
+        | 'integrity'
+        | 'strangersRefused'
       >
       /** How many shards the sender offers, so that a catalogue that went wrong is noticed. */
       readonly shardCount: number

@@ -2,17 +2,19 @@
  * The BitTorrent engine behind promises and our own types. The only file that meets webtorrent; its own
  * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
  */
-import { createHash } from 'node:crypto'
 import type Wire from 'bittorrent-protocol'
 import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
 import { type Gathering, speakCatalogue } from './catalogue-wire.ts'
 import { dialUpTo } from './dial-limit.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { acceptConnections, patchEngine } from './engine-patches.ts'
+import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './in-place-store.ts'
+import type { Incoming, IncomingCounters } from './incoming.ts'
 import { Lane } from './lane/lane.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
 import { listenError } from './listen-error.ts'
@@ -30,7 +32,7 @@ const WEBTORRENT_VERSION = '3.0.21'
 /** Upload slots of one torrent: a fleet fetching one shard at once should not wait for its turn. */
 const UPLOAD_SLOTS = 50
 /** Outgoing connections of one torrent; the limit of the whole process is `maxConns`. */
-const MAX_CONNECTIONS_PER_TORRENT = 100
+const MAX_DIALLED_PER_TORRENT = 100
 /** The engine closes within milliseconds; what takes longer is a socket that hangs. */
 const STOP_DEADLINE_MS = 3_000
 
@@ -50,6 +52,8 @@ export interface ClientOptions {
   readonly dhtPort: number | null
   /** A peer told its DHT port. */
   readonly onDhtNode: (node: PeerAddress) => void
+  /** Who may connect and be dialled; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   /** The engine failed after it had started; nothing is served any more. */
   readonly onFailed: (error: FailedError) => void
 }
@@ -83,6 +87,7 @@ export class SwarmClient implements AsyncDisposable {
   readonly #uploaded = new RateMeter()
   readonly #downloaded = new RateMeter()
   readonly #buffers = new PieceBuffers()
+  #incoming: Incoming | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(options: ClientOptions) {
@@ -105,7 +110,7 @@ export class SwarmClient implements AsyncDisposable {
       utPex: true,
       webSeeds: false,
       secure: 1,
-      maxConns: Math.min(MAX_CONNECTIONS_PER_TORRENT, options.maxConns),
+      maxConns: Math.min(MAX_DIALLED_PER_TORRENT, options.maxConns),
       uploadLimit: options.uploadLimit ?? -1,
       torrentPort: { port: options.port, host: options.bind },
     })
@@ -123,7 +128,7 @@ export class SwarmClient implements AsyncDisposable {
       reject(listenError(error, { protocol: 'TCP', option: '--port', ...options })),
     )
     await promise
-    acceptConnections(self.#client, options.maxConns)
+    self.#incoming = acceptConnections(self.#client, options)
     self.#client.on('error', (error) => {
       options.onFailed(
         new FailedError('engine-failed', `the BitTorrent engine failed: ${messageOf(error)}`, {
@@ -137,6 +142,11 @@ export class SwarmClient implements AsyncDisposable {
   /** The TCP port in use. */
   get port(): number {
     return this.#client.torrentPort
+  }
+
+  /** Connections refused so far, or given up for others. */
+  get incoming(): IncomingCounters | undefined {
+    return this.#incoming?.counters
   }
 
   /** Of all torrents, block data alone: the engine's own meters count every byte of the sockets. */
@@ -208,7 +218,6 @@ export class SwarmClient implements AsyncDisposable {
       deselect: true,
       private: true, // no PEX: anybody may connect here, and would tell us a thousand addresses to dial
     })
-    dialUpTo(torrent, this.#client, this.#options.maxConns)
     torrent.on('wire', (wire) => speakCatalogue(wire, gathering))
     const onMetadata = (): never => {
       throw new FailedError('no-content', 'a rendezvous has no content')
@@ -238,12 +247,7 @@ export class SwarmClient implements AsyncDisposable {
     { onFailed, onMetadata, webSeeds }: Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'>,
     gathering?: Gathering,
   ): SwarmTorrent {
-    // The engine caches this hash lazily, and wrongly while it does not know the infohash yet: then no
-    // encrypted connection would ever find the torrent.
-    torrent.infoHashHash = createHash('sha1')
-      .update('req2')
-      .update(Buffer.from(infoHash, 'hex'))
-      .digest('hex')
+    setEncryptedName(torrent, infoHash)
     torrent.on('error', (error) => onFailed(error instanceof Error ? error : new Error(messageOf(error))))
     torrent.on('warning', () => undefined) // a piece that failed its hash is fetched again by the engine
     torrent.on('wire', (wire) => {
@@ -257,8 +261,13 @@ export class SwarmClient implements AsyncDisposable {
         onLie: () => policy.ban(wire),
       })
     })
+    const { maxConns, allowed } = this.#options
+    // A rendezvous has to meet all members; of a swarm, some are enough.
+    const maxDialled = gathering === undefined ? Math.min(MAX_DIALLED_PER_TORRENT, maxConns) : maxConns
+    dialUpTo(torrent, this.#client, maxDialled)
     const policy = new WirePolicy(torrent, {
       peerId: this.#client.peerId,
+      allowed,
       port: () => this.port,
       dhtPort: this.#options.dhtPort,
       onDhtNode: this.#options.onDhtNode,
@@ -289,9 +298,4 @@ export class SwarmClient implements AsyncDisposable {
       remove: () => removeTorrent(torrent),
     }
   }
-}
-
-function removeTorrent(torrent: Torrent): Promise<void> {
-  if (torrent.destroyed) return Promise.resolve()
-  return new Promise((resolve) => torrent.destroy({ destroyStore: false }, () => resolve()))
 }

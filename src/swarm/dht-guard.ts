@@ -7,8 +7,6 @@ import { FailedError } from '../errors.ts'
  * small network Transmission, which needs to know more than 8, would hear of the same 8 for ever.
  */
 const MAX_NODES_PER_REPLY = 20
-/** Peers in one get_peers reply: 50 × 8 bytes, again to fit every client's receive buffer. */
-const MAX_PEERS_PER_REPLY = 50
 
 /**
  * Does the installed library still have what is relied on?
@@ -30,10 +28,8 @@ export function assertLibrary(dht: DHT): void {
   )
 }
 
-/** Keeps replies small: the library would answer with its whole routing table and all stored peers. */
+/** Keeps replies small: the library would answer with its whole routing table. */
 export function tame(dht: DHT): void {
   const closest = dht.nodes.closest.bind(dht.nodes)
   dht.nodes.closest = (id, n = MAX_NODES_PER_REPLY) => closest(id, n)
-  const peers = dht._peers.get.bind(dht._peers)
-  dht._peers.get = (key, n = MAX_PEERS_PER_REPLY) => peers(key, n)
 }

@@ -7,14 +7,14 @@ import DHT, { type DhtContact, type DhtReply } from 'bittorrent-dht'
 import { type InfoHash, infoHashBytes, parseInfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { isLoopback, resolveAddress } from './address.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
 import { assertLibrary, tame } from './dht-guard.ts'
 import { listenError } from './listen-error.ts'
+import { PeerStore } from './peer-store.ts'
 import { type GuardCounters, GuardedUdpSocket } from './udp-guard.ts'
 
 /** Kademlia's k: an announce goes to so many of the closest nodes. */
 const CLOSEST_NODES = 8
-/** Peers stored for others; 50,000 × ~200 bytes is about 10 MB. */
-const MAX_STORED_PEERS = 50_000
 /** Lookup tables kept between lookup and announce; must exceed the number of shards one host announces. */
 const MAX_LOOKUP_TABLES = 5_000
 /** A node that has not answered after this is taken for dead; each costs a lookup this long. */
@@ -48,6 +48,8 @@ export interface DhtOptions {
   readonly bootstrap: readonly PeerAddress[]
   /** BEP 43: answerable, but not kept in anybody's routing table. */
   readonly readOnly: boolean
+  /** With whom it speaks; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   /** Stored peers expire after this, so that dead hosts fade. */
   readonly storedPeerMaxAgeMs: number
   /** Stored peers are those of this other node of the same process: what one is told, both answer. */
@@ -68,10 +70,11 @@ export class DhtNode implements AsyncDisposable {
   readonly #dht: DHT
   readonly #socket: GuardedUdpSocket
   readonly #bootstrap: readonly PeerAddress[]
+  readonly #store: PeerStore
   #stopping: Promise<void> | undefined
 
   private constructor(options: DhtOptions) {
-    this.#socket = new GuardedUdpSocket({ readOnly: options.readOnly })
+    this.#socket = new GuardedUdpSocket(options)
     this.#bootstrap = options.bootstrap
     this.#dht = new DHT({
       nodeId: options.nodeId ?? randomBytes(20).toString('hex'),
@@ -80,15 +83,15 @@ export class DhtNode implements AsyncDisposable {
       timeout: QUERY_TIMEOUT_MS,
       concurrency: QUERY_CONCURRENCY,
       maxTables: MAX_LOOKUP_TABLES,
-      maxPeers: MAX_STORED_PEERS,
-      maxAge: options.storedPeerMaxAgeMs,
     })
     assertLibrary(this.#dht)
     tame(this.#dht)
-    if (options.shareStoreOf !== undefined) {
-      this.#dht._peers.destroy()
-      this.#dht._peers = options.shareStoreOf.#dht._peers
-    }
+    this.#store =
+      options.shareStoreOf === undefined
+        ? new PeerStore(options.storedPeerMaxAgeMs)
+        : options.shareStoreOf.#store
+    this.#dht._peers.destroy()
+    this.#dht._peers = this.#store
     this.#listen(options.listener)
   }
 
@@ -122,6 +125,11 @@ export class DhtNode implements AsyncDisposable {
 
   get guard(): GuardCounters {
     return this.#socket.counters
+  }
+
+  /** Peers kept for others, and how many had to go before their time. */
+  get stored(): { readonly peers: number; readonly dropped: number } {
+    return { peers: this.#store.size, dropped: this.#store.dropped }
   }
 
   /** Nodes in the routing table. */
@@ -263,7 +271,10 @@ export class DhtNode implements AsyncDisposable {
         onPeer?.(toInfoHash(infoHash), peer)
       },
     )
-    dht.on('announce', (peer: PeerAddress, infoHash: Buffer) => onAnnounce?.(toInfoHash(infoHash), peer))
+    dht.on('announce', (peer: PeerAddress, infoHash: Buffer) => {
+      this.#socket.prove(peer.host) // its token was sent to that address, and nowhere else
+      onAnnounce?.(toInfoHash(infoHash), peer)
+    })
     dht.on('node', (node: DhtContact) => {
       if (node.id) onNode?.(Buffer.from(node.id).toString('hex'), { host: node.host, port: node.port })
     })

@@ -2,7 +2,8 @@
  * The chunk store of a download: whole verified pieces into one hidden file, and a note of which pieces
  * are there that survives kill -9 and a power cut.
  *
- * The note has two bitfields: `synced` pieces were flushed to disk before they were noted and are
+ * A piece is read back and checked once it is written, and counts from then on: what is noted, told to peers and
+ * sent is what the file holds. The note has two bitfields: `synced` pieces were flushed to disk before they were noted and are
  * trusted on resume; `written` ones were not yet, and are hashed again before they count.
  */
 import type { FileHandle } from 'node:fs/promises'
@@ -25,6 +26,8 @@ export interface PartialFile {
   readonly handle: FileHandle
   readonly length: number
   readonly note: ResumeNote
+  /** Reads back a piece that was written, `bytes` as they were received; false when peers sent something wrong. */
+  readonly check: (index: number, bytes: Uint8Array) => Promise<boolean>
   /** Keeps the note, atomically. */
   readonly saveNote: (note: ResumeNote) => Promise<void>
 }
@@ -36,6 +39,9 @@ export interface DownloadStoreSettings {
   /** Writing failed (disk full, …): the download cannot go on. */
   readonly onFailed: (error: unknown) => void
 }
+
+/** What was written is not what the torrent says: whoever sent it is to blame, and it is to be fetched again. */
+export class WrongPiece extends Error {}
 
 interface StoreOptions {
   readonly settings: DownloadStoreSettings
@@ -77,7 +83,7 @@ export class DownloadStore implements ChunkStore {
     const put = this.#put(index, data).then(
       () => callback?.(null),
       (error: unknown) => {
-        this.#settings.onFailed(error)
+        if (!(error instanceof WrongPiece)) this.#settings.onFailed(error)
         callback?.(asError(error))
       },
     )
@@ -102,13 +108,14 @@ export class DownloadStore implements ChunkStore {
   }
 
   async #put(index: number, data: Uint8Array): Promise<void> {
-    const { handle, note } = await this.#settings.partial
+    const { handle, note, check } = await this.#settings.partial
     if (this.#closed) throw new Error('the download was stopped')
     const position = index * this.chunkLength
     for (let written = 0; written < data.length; ) {
       const { bytesWritten } = await handle.write(data, written, data.length - written, position + written)
       written += bytesWritten
     }
+    if (!(await check(index, data))) throw new WrongPiece(`piece ${index} is wrong`)
     this.#written ??= note.written.slice()
     this.#synced ??= note.synced.slice()
     setPiece(this.#written, index)

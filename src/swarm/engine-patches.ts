@@ -8,10 +8,14 @@ import type { EnginePeer, EngineTorrent } from 'webtorrent'
 import Peer from 'webtorrent/lib/peer.js'
 import Torrent from 'webtorrent/lib/torrent.js'
 import { FailedError } from '../errors.ts'
+import { Incoming, type IncomingOptions } from './incoming.ts'
 import { WireLink } from './wire-link.ts'
 
 /** What a read takes at most; one buffer for all connections, as each read is taken apart before the next. */
 const READ_BYTES = 64 * 1024
+
+/** Connections that were refused or given up and are not closed yet, beyond those that are held. */
+const MAX_CLOSING = 64
 
 /** Takes bytes that are overwritten as soon as it returns. */
 type Receiver = (bytes: Buffer, length: number) => void
@@ -108,16 +112,25 @@ interface ServerSocket extends Socket {
  * Incoming connections are read into the same buffer: only a socket that is made so can do that, so each is made
  * anew on the same descriptor before a byte of it is read. A Node that cannot do that reads as it always did.
  */
-export function acceptConnections({ _connPool: pool }: WebTorrent, maxConns: number): void {
+export function acceptConnections({ _connPool: pool }: WebTorrent, options: IncomingOptions): Incoming {
+  const incoming = new Incoming(options)
   const { tcpServer: server } = pool
-  if (server === null) return
-  Object.assign(server, { maxConnections: maxConns, pauseOnConnect: true })
+  if (server === null) return incoming
+  Object.assign(server, { maxConnections: options.maxConns + MAX_CLOSING, pauseOnConnect: true })
   server.removeAllListeners('connection')
   const onConnection = (socket: Socket): void => {
-    if (pool.tcpServer === null) socket.destroy()
-    else pool._onTCPConnectionBound(socket)
+    if (pool.tcpServer === null || socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    incoming.hold(socket, socket.remoteAddress)
+    pool._onTCPConnectionBound(socket)
   }
   server.on('connection', (paused: ServerSocket) => {
+    if (!incoming.admits(paused.remoteAddress)) {
+      paused.destroy()
+      return
+    }
     const { _handle: handle } = paused
     if (typeof handle?.useUserBuffer !== 'function' || paused._server !== server) {
       paused.resume()
@@ -133,4 +146,5 @@ export function acceptConnections({ _connPool: pool }: WebTorrent, maxConns: num
     Object.assign(socket, { server, _server: server })
     onConnection(socket)
   })
+  return incoming
 }

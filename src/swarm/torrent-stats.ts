@@ -12,6 +12,8 @@ export interface TorrentStats {
   readonly uploadBytesPerSecond: number
   readonly uploadedBytes: number
   readonly receivedBytes: number
+  /** Addresses heard of and not given up, connected or not. */
+  readonly knownPeers: number
   /** Connected peers; two connections to one count once. */
   readonly peers: number
   /** Web servers that are asked, too. */
@@ -47,6 +49,7 @@ export function statsOf(torrent: Torrent, banned: number): TorrentStats {
     uploadBytesPerSecond: torrent.uploadSpeed,
     uploadedBytes: torrent.uploaded,
     receivedBytes: torrent.received,
+    knownPeers: torrent._peers?.size ?? 0,
     peers: countPeers(wires),
     webSeeds: fromWeb.count,
     unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),

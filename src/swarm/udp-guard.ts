@@ -7,21 +7,18 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import bencode from 'bencode'
 import { dictionaryEnd } from '../metainfo/bencode-scan.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
+import { DatagramLimit } from './datagram-limit.ts'
 
 /** KRPC messages fit one unfragmented packet; libtorrent itself never reads more than 1,500 bytes. */
 const MAX_DATAGRAM_BYTES = 2_048
-/** Queries one address may send in a second: a host announcing 1,000 shards at start stays below it. */
-const MAX_QUERIES_PER_ADDRESS_PER_SECOND = 1_000
-/** Queries from everybody in a second: about a third of one core of decoding and answering. */
-const MAX_QUERIES_PER_SECOND = 5_000
-/** Addresses counted in one second; more than this is a flood with forged sources. */
-const MAX_COUNTED_ADDRESSES = 10_000
-const WINDOW_MS = 1_000
-
 const NODE_ID_BYTES = 20
 const COMPACT_NODE_BYTES = 26 // BEP 5: id, IPv4 address, port
 const MAX_TOKEN_BYTES = 255
 const MAX_TRANSACTION_BYTES = 32
+
+/** How every query ends whose keys are sorted, as BEP 3 wants them: known without decoding it. */
+const QUERY_END = Buffer.from('1:y1:qe')
 
 /** The query types answered: BEP 5 and nothing else, so arbitrary data (BEP 44) is not stored here. */
 const QUERIES = new Set(['ping', 'find_node', 'get_peers', 'announce_peer'])
@@ -87,21 +84,23 @@ export function krpcKind(message: unknown): 'query' | 'response' | 'error' | nul
 /** What the guard needs to know; `readOnly` marks our own queries as those of a BEP 43 read-only node. */
 export interface GuardOptions {
   readonly readOnly: boolean
+  /** With whom datagrams are exchanged; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** A UDP socket with the methods and events of `dgram.Socket` that the DHT library uses. */
 export class GuardedUdpSocket extends EventEmitter {
   readonly #socket: Socket
   readonly #readOnly: boolean
-  readonly #queriesByAddress = new Map<string, number>()
-  #queries = 0
-  #windowStart = 0
+  readonly #allowed: AllowedPeers | undefined
+  readonly #limit = new DatagramLimit()
   #closed = false
   #counters = { accepted: 0, malformed: 0, rateLimited: 0, crashesCaught: 0 }
 
-  constructor({ readOnly }: GuardOptions) {
+  constructor({ readOnly, allowed }: GuardOptions) {
     super()
     this.#readOnly = readOnly
+    this.#allowed = allowed
     this.#socket = createSocket('udp4')
     this.#socket.on('message', (datagram, from) => this.#receive(datagram, from))
     this.#socket.on('error', (error) => this.emit('error', error))
@@ -111,6 +110,11 @@ export class GuardedUdpSocket extends EventEmitter {
 
   get counters(): GuardCounters {
     return { ...this.#counters }
+  }
+
+  /** Something came from this address that no forged one can send. */
+  prove(address: string): void {
+    this.#limit.prove(address)
   }
 
   bind(port: number, address: string): void {
@@ -130,6 +134,10 @@ export class GuardedUdpSocket extends EventEmitter {
     callback: (error: Error | null) => void,
   ): void {
     if (this.#closed) return
+    if (this.#allowed?.admits(address, 'datagramsSent') === false) {
+      callback(null) // as if it had been lost on its way
+      return
+    }
     let bytes = data.subarray(offset, offset + length)
     if (this.#readOnly) bytes = markReadOnly(bytes)
     this.#socket.send(bytes, port, address, callback)
@@ -142,13 +150,19 @@ export class GuardedUdpSocket extends EventEmitter {
   }
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
+    if (this.#allowed?.admits(from.address, 'datagramsReceived') === false) return
+    const looksLikeQuery = datagram.subarray(-QUERY_END.length).equals(QUERY_END)
+    if (!this.#limit.admits(from.address, looksLikeQuery ? 'query' : 'other')) {
+      this.#counters.rateLimited++
+      return
+    }
     const decoded = datagram.length <= MAX_DATAGRAM_BYTES ? decode(datagram) : null
     const kind = krpcKind(decoded)
     if (kind === null) {
       this.#counters.malformed++
       return
     }
-    if (kind === 'query' && !this.#admitQuery(from.address)) {
+    if (kind === 'query' && !looksLikeQuery && !this.#limit.admits(from.address, 'query')) {
       this.#counters.rateLimited++
       return
     }
@@ -159,21 +173,6 @@ export class GuardedUdpSocket extends EventEmitter {
       // The handler runs to its end inside this call, so nothing but this one message is lost.
       this.#counters.crashesCaught++
     }
-  }
-
-  #admitQuery(address: string): boolean {
-    const now = Date.now()
-    if (now - this.#windowStart >= WINDOW_MS || now < this.#windowStart) {
-      this.#windowStart = now
-      this.#queries = 0
-      this.#queriesByAddress.clear()
-    }
-    const count = (this.#queriesByAddress.get(address) ?? 0) + 1
-    if (count > MAX_QUERIES_PER_ADDRESS_PER_SECOND || this.#queries >= MAX_QUERIES_PER_SECOND) return false
-    if (count === 1 && this.#queriesByAddress.size >= MAX_COUNTED_ADDRESSES) return false
-    this.#queriesByAddress.set(address, count)
-    this.#queries++
-    return true
   }
 }
 

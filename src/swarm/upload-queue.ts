@@ -8,6 +8,7 @@
  */
 import type Wire from 'bittorrent-protocol'
 import { type FrameLayout, HEAD_BYTES } from './frames.ts'
+import { RequestQueue } from './request-queue.ts'
 import { sendsInPlace, unsentBytes } from './unsent.ts'
 
 /** What we tell peers (`reqq`, BEP 10): requests they may have outstanding. libtorrent's own default. */
@@ -19,8 +20,8 @@ const MAX_QUEUED_REQUESTS: number = 4 * REQUEST_QUEUE_LENGTH
  * once, without which each waits for the one before it (45 instead of 100 MB/s to libtorrent).
  */
 const MAX_UNSENT_BYTES: number = 2 * 1024 * 1024
-/** The same of all peers together, shared out evenly; … */
-const MAX_TOTAL_UNSENT_BYTES: number = 16 * 1024 * 1024
+/** The same of all peers together, shared out evenly: a peer of 16 has half a window under way; … */
+const MAX_TOTAL_UNSENT_BYTES: number = 8 * 1024 * 1024
 /** … but each has room for 16 blocks, however many they are. */
 const MIN_UNSENT_BYTES: number = 16 * 16 * 1024
 /** Longer blocks are refused by every client (BEP 3 names 16 KiB, some ask for up to 128 KiB). */
@@ -29,12 +30,6 @@ const MAX_BLOCK_BYTES: number = 128 * 1024
 const COPIED_SHARE = 2
 /** Windows read ahead of the one that is sent, out of what the peer has asked for already. */
 const READ_AHEAD = 2
-
-interface Request {
-  readonly piece: number
-  readonly offset: number
-  readonly length: number
-}
 
 /** Blocks in the form in which they are sent. */
 export interface FrameSource {
@@ -69,8 +64,8 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
   function uploadOf(wire: Wire): Upload {
     const known = uploads.get(wire)
     if (known !== undefined) return known
-    const answer = (request: Request): void =>
-      _onRequest.call(wire, request.piece, request.offset, request.length)
+    const answer = (piece: number, offset: number, length: number): void =>
+      _onRequest.call(wire, piece, offset, length)
     const upload = new Upload(wire, unsent, answer)
     uploads.set(wire, upload)
     wire.once('close', () => {
@@ -89,20 +84,16 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
     }
     const upload = uploadOf(this)
     if (upload.queue.length >= MAX_QUEUED_REQUESTS) {
-      upload.queue.length = 0
+      upload.queue.clear()
       refuse(this, 'flooding')
       return
     }
-    upload.add({ piece, offset, length })
+    upload.add(piece, offset, length)
   }
 
   prototype._onCancel = function (this: Wire, piece, offset, length) {
-    const queue = uploads.get(this)?.queue
-    const at = queue?.findIndex(
-      (queued) => queued.piece === piece && queued.offset === offset && queued.length === length,
-    )
-    if (queue !== undefined && at !== undefined && at >= 0) queue.splice(at, 1)
-    else _onCancel.call(this, piece, offset, length)
+    const isQueued = uploads.get(this)?.queue.remove(piece, offset, length) === true
+    if (!isQueued) _onCancel.call(this, piece, offset, length)
   }
 
   // Every answer, refusal and cancellation takes its request off the list with this.
@@ -124,22 +115,24 @@ class Upload {
   readonly #wire: Wire
   readonly #unsent: Unsent
   /** The engine's way to answer. */
-  readonly #answer: (request: Request) => void
-  readonly queue: Request[] = []
+  readonly #answer: (piece: number, offset: number, length: number) => void
+  readonly queue = new RequestQueue()
   #isScheduled = false
-  /** Windows that the socket still sends from. */
-  readonly #pinned: { readonly source: FrameSource; readonly frames: Buffer }[] = []
+  /** Windows that the socket still sends from, and how much was pushed when each had been. */
+  readonly #pinned: { readonly source: FrameSource; readonly frames: Buffer; readonly end: number }[] = []
+  /** Bytes of frames pushed so far. */
+  #pushedBytes = 0
   /** The window that the next answer waits for. */
   #loading: number | null = null
 
-  constructor(wire: Wire, unsent: Unsent, answer: (request: Request) => void) {
+  constructor(wire: Wire, unsent: Unsent, answer: (piece: number, offset: number, length: number) => void) {
     this.#wire = wire
     this.#unsent = unsent
     this.#answer = answer
   }
 
-  add(request: Request): void {
-    this.queue.push(request)
+  add(piece: number, offset: number, length: number): void {
+    this.queue.push(piece, offset, length)
     this.schedule()
   }
 
@@ -153,53 +146,73 @@ class Upload {
     })
   }
 
-  /** Everything is sent, or nothing is any more. */
-  unpin(): void {
-    for (const { source, frames } of this.#pinned.splice(0)) source.unpin(frames)
+  /** Lets go of the windows behind which no more than so many bytes are unsent; of all without a number. */
+  unpin(unsent = 0): void {
+    // Other messages between the frames only make more bytes than are counted here: none is let go of too early.
+    while (this.#pinned.length > 0 && unsent <= this.#pushedBytes - this.#pinned[0]!.end) {
+      const { source, frames } = this.#pinned.shift()!
+      source.unpin(frames)
+    }
   }
 
   pump(): void {
     const wire = this.#wire
-    if (this.#pinned.length > 0 && unsentBytes(wire) === 0) this.unpin()
-    if (wire.destroyed || wire._finished) this.queue.length = 0
+    if (this.#pinned.length > 0) this.unpin(unsentBytes(wire))
+    if (wire.destroyed || wire._finished) this.queue.clear()
     while (this.queue.length > 0 && this.#loading === null) {
       const room = this.#unsent.room(wire)
       if (room <= 0) return
       const source = wire.amChoking ? undefined : sources.get(wire)?.()
-      const { piece, offset, length } = this.queue[0]!
-      if (source?.layout.isBlock(piece, offset, length)) this.#send(source, room)
-      else this.#answer(this.queue.shift()!)
+      if (source !== undefined && this.#isBlock(source, 0)) this.#send(source, room)
+      else this.#answerFirst()
     }
+  }
+
+  #isBlock({ layout }: FrameSource, at: number): boolean {
+    return layout.isBlock(this.queue.piece(at), this.queue.offset(at), this.queue.bytes(at))
+  }
+
+  #windowOf({ layout }: FrameSource, at: number): number {
+    return layout.windowOf(this.queue.piece(at), this.queue.offset(at))
+  }
+
+  #placeOf({ layout }: FrameSource, at: number): number {
+    return layout.placeOf(this.queue.piece(at), this.queue.offset(at))
+  }
+
+  /** One block in the engine's own way, or its refusal. */
+  #answerFirst(): void {
+    const { queue } = this
+    const [piece, offset, length] = [queue.piece(0), queue.offset(0), queue.bytes(0)]
+    queue.drop(1)
+    this.#answer(piece, offset, length)
   }
 
   /** Sends the blocks at the head of the queue that lie one after the other, or waits until they can be. */
   #send(source: FrameSource, room: number, loaded?: Buffer): void {
-    const { layout } = source
-    const { piece, offset } = this.queue[0]!
-    const window = layout.windowOf(piece, offset)
+    const window = this.#windowOf(source, 0)
     const frames = loaded ?? source.frames(window)
     if (frames === undefined) {
       this.#load(source, window)
       return
     }
-    const start = layout.placeOf(piece, offset)
+    const start = this.#placeOf(source, 0)
     let end = start
     let count = 0
     for (; count < this.queue.length && end - start < room; count++) {
-      const next = this.queue[count]!
-      if (!layout.isBlock(next.piece, next.offset, next.length)) break
-      if (layout.windowOf(next.piece, next.offset) !== window) break
-      if (layout.placeOf(next.piece, next.offset) !== end) break
-      end += HEAD_BYTES + next.length
+      if (!this.#isBlock(source, count) || this.#windowOf(source, count) !== window) break
+      if (this.#placeOf(source, count) !== end) break
+      end += HEAD_BYTES + this.queue.bytes(count)
     }
-    this.queue.splice(0, count)
+    this.queue.drop(count)
     const wire = this.#wire
     const stretch = frames.subarray(start, end)
+    this.#pushedBytes += stretch.length
     if (!sendsInPlace(wire) || stretch.length * COPIED_SHARE < frames.length) {
       wire._push(Buffer.from(stretch))
     } else {
       source.pin(frames)
-      this.#pinned.push({ source, frames })
+      this.#pinned.push({ source, frames, end: this.#pushedBytes })
       wire._push(stretch)
     }
     const bytes = end - start - count * HEAD_BYTES
@@ -219,29 +232,25 @@ class Upload {
     source.load(window).then(loaded, () => {
       // The file is not what it was, or the torrent is gone: the engine refuses each block in its own words.
       this.#loading = null
-      for (const request of this.queue.splice(0)) this.#answer(request)
+      for (let left = this.queue.length; left > 0; left--) this.#answerFirst()
     })
   }
 
   /** What was waited for is sent at once: with many peers it may be pushed out of memory before their turn. */
   #sendLoaded(source: FrameSource, window: number, frames: Buffer): void {
-    const [first] = this.queue
-    if (first === undefined || this.#wire.amChoking || this.#wire.destroyed || this.#wire._finished) return
-    const { piece, offset, length } = first
-    if (!source.layout.isBlock(piece, offset, length) || source.layout.windowOf(piece, offset) !== window)
-      return
+    const { amChoking, destroyed, _finished } = this.#wire
+    if (this.queue.length === 0 || amChoking || destroyed || _finished) return
+    if (!this.#isBlock(source, 0) || this.#windowOf(source, 0) !== window) return
     this.#send(source, Math.max(MIN_UNSENT_BYTES, this.#unsent.room(this.#wire)), frames)
   }
 
   /** What the peer asked for after this window is brought in meanwhile, while nobody waits for the disk. */
   #readAhead(source: FrameSource, window: number): void {
-    const { layout } = source
     const ahead = new Set<number>()
     const step = Math.max(1, Math.floor(this.queue.length / 64))
     for (let at = 0; at < this.queue.length && ahead.size < READ_AHEAD; at += step) {
-      const { piece, offset, length } = this.queue[at]!
-      if (!layout.isBlock(piece, offset, length)) continue
-      const next = layout.windowOf(piece, offset)
+      if (!this.#isBlock(source, at)) continue
+      const next = this.#windowOf(source, at)
       if (next !== window && source.frames(next) === undefined) ahead.add(next)
     }
     for (const next of ahead) {

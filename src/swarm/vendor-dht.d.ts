@@ -47,8 +47,6 @@ declare module 'bittorrent-dht' {
       timeout: number
       concurrency: number
       maxTables: number
-      maxPeers: number
-      maxAge: number
     })
     readonly nodeId: Buffer
     readonly nodes: DhtBucket
@@ -59,7 +57,11 @@ declare module 'bittorrent-dht' {
     destroy(callback: () => void): void
     _rpc: DhtRpc
     _tables: { get(key: string): DhtBucket | undefined; remove(key: string): void }
-    _peers: { get(key: string, n?: number): Uint8Array[]; destroy(): void }
+    _peers: {
+      add(key: string, compact: Buffer): void
+      get(key: string, n?: number): Uint8Array[]
+      destroy(): void
+    }
     _addPeer(
       peer: { host: string; port: number },
       infoHash: Buffer,

@@ -18,7 +18,8 @@ declare module 'bittorrent-protocol' {
   }
 
   export default class Wire extends EventEmitter {
-    constructor(type?: string)
+    /** `encryption` is 0 for none, 1 for MSE where the peer wants it. */
+    constructor(type?: string, encryption?: number)
     readonly type: string
     readonly destroyed: boolean
     readonly peerId: string
@@ -67,7 +68,11 @@ declare module 'bittorrent-protocol' {
     _write(bytes: Uint8Array, done: (error: Error | null) => void): void
     _push(bytes: Uint8Array): void
     readonly _finished: boolean
-    readonly _encryptor: { readonly _isEncrypted: boolean; decrypt(bytes: Uint8Array): Uint8Array } | null
+    readonly _encryptor: {
+      readonly _isEncrypted: boolean
+      readonly dh?: unknown
+      decrypt(bytes: Uint8Array): Uint8Array
+    } | null
     _onRequest(index: number, offset: number, length: number): void
     _onHave(index: number): void
     _onBitField(bitfield: Uint8Array): void
@@ -105,6 +110,7 @@ declare module 'webtorrent' {
   }
 
   export interface TorrentPeer extends EventEmitter {
+    readonly type: string
     readonly connected: boolean
     readonly source: string | null
     retries: number

@@ -3,14 +3,14 @@
  * that ask: what was read is kept here, and only so many reads are under way at once.
  */
 
-/** 16 MiB keep the windows of some 16 uploads; the kernel's page cache does the rest. */
-const DEFAULT_BUDGET_BYTES = 16 * 1024 * 1024
+/** 8 MiB keep what several peers ask for at once; the kernel's page cache does the rest. */
+const DEFAULT_BUDGET_BYTES = 8 * 1024 * 1024
 
 /** Reads under way at once: Node's thread pool does four, and a first read is a whole piece of up to 16 MiB. */
 const PARALLEL_READS = 4
 
-/** Memory kept for the next window: as many as are read at once. */
-const MAX_IDLE = 4
+/** Memory kept for the next windows: what is let go of is only given back when the collector comes by. */
+const MAX_IDLE = 16
 
 /** Reading ahead helps one or two fast peers; with more, what was read ahead would push out what is in use. */
 const MAX_PINNED_FOR_READ_AHEAD = 5

@@ -7,6 +7,7 @@ import Wire from 'bittorrent-protocol'
 import { FailedError } from '../errors.ts'
 import { dictionaryEnd, scanDictionary } from '../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../metainfo/info-hash.ts'
+import { shareGroup } from './key-exchange.ts'
 import { unsentBytes } from './unsent.ts'
 import { queueUploads } from './upload-queue.ts'
 import { installReaders, readerOf } from './wire-reader.ts'
@@ -19,13 +20,17 @@ const MAX_EXTENDED_HANDSHAKE_BYTES = 16 * 1024
 const MAX_EXTENDED_HANDSHAKES = 20
 /** BEP 11 allows 50 added and 50 dropped peers; some clients send twice that. Each becomes a dial. */
 const MAX_PEX_BYTES = 8 * 1024
+/** BEP 11: one message a minute. One that comes in between is passed over, as each may name a thousand peers to dial. */
+const MIN_PEX_INTERVAL_MS = 30_000
 /** Answers not yet taken by the socket besides metadata: more than the upload queue ever lets wait. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
 const counters = { crashesCaught: 0, oversized: 0, flooding: 0, malformed: 0 }
 
+export type WireGuardCounters = Readonly<typeof counters>
+
 /** Wires closed by the guard since start, by cause. */
-export function wireGuardCounters(): Readonly<typeof counters> {
+export function wireGuardCounters(): WireGuardCounters {
   return { ...counters }
 }
 
@@ -59,13 +64,19 @@ let installed = false
 export function installWireGuard(): void {
   if (installed) return
   const { prototype } = Wire
-  if (!PARTS.every((part) => typeof prototype[part] === 'function')) {
+  const encryptor = new Wire('tcpOutgoing', 1)._encryptor
+  if (
+    !PARTS.every((part) => typeof prototype[part] === 'function') ||
+    encryptor === null ||
+    !('dh' in encryptor)
+  ) {
     throw new FailedError(
       'library-changed',
       'bittorrent-protocol is not the version (5.0.9) this program was made for',
     )
   }
   installed = true
+  shareGroup(encryptor)
   guardParser(prototype)
   installReaders(prototype, refuse)
   queueUploads(prototype, refuse)
@@ -161,6 +172,7 @@ const EXTENDED_HANDSHAKE = ''
 function checkExtensionMessages(prototype: Wire): void {
   const onExtended = prototype._onExtended
   const handshakes = new WeakMap<Wire, number>()
+  const pexAt = new WeakMap<Wire, number>()
   prototype._onExtended = function (this: Wire, ext: number, payload: Uint8Array) {
     const name = ext === 0 ? EXTENDED_HANDSHAKE : this.extendedMapping[ext]
     if (!isWellFormed(name, payload)) {
@@ -172,6 +184,11 @@ function checkExtensionMessages(prototype: Wire): void {
     if (seen > MAX_EXTENDED_HANDSHAKES || unsentBytes(this) > maxUnsentBytes(this)) {
       refuse(this, 'flooding')
       return
+    }
+    if (name === PEX_EXTENSION) {
+      const now = performance.now()
+      if (now - (pexAt.get(this) ?? Number.NEGATIVE_INFINITY) < MIN_PEX_INTERVAL_MS) return
+      pexAt.set(this, now)
     }
     onExtended.call(this, ext, payload)
   }

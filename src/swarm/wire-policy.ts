@@ -3,10 +3,12 @@
  * one: no wires to itself or from seed to seed, DHT ports exchanged (BEP 5), plaintext tried where
  * encryption fails.
  */
+import { isIP } from 'node:net'
 import type Wire from 'bittorrent-protocol'
 import type { Torrent, TorrentPeer } from 'webtorrent'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
-import { plainAddress } from './address.ts'
+import { isLoopback, plainAddress, resolveAddress } from './address.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
 import { REQUEST_QUEUE_LENGTH } from './upload-queue.ts'
 import { limitPieces } from './wire-guard.ts'
 
@@ -16,6 +18,11 @@ const NO_RECONNECT = 1_000
 const SEED_MEMORY_MS = 60 * 60_000
 /** Peers known per torrent: PEX and DHT replies name any number, and each is an object and a dial. */
 const MAX_KNOWN_PEERS = 1_000
+/**
+ * Of these, such as other peers told of (PEX): one of them can name a thousand that are not there, and must leave
+ * room for those that the DHT names.
+ */
+const MAX_PEX_PEERS = 250
 /** Ports of one host that may turn out to be liars before all of it is left alone; hosts share addresses (NAT). */
 const MAX_LIARS_PER_HOST = 3
 /** Addresses remembered per torrent (seeds, self, plaintext, liars); the oldest go first. */
@@ -31,6 +38,8 @@ export interface PolicyContext {
   /** Our DHT node's port; null for a node that must not be kept by others (BEP 43). */
   readonly dhtPort: number | null
   readonly onDhtNode: (node: PeerAddress) => void
+  /** Who may be dialled; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   /** Of a torrent without content, where peers only meet: is the peer at this address connected already? */
   readonly isMet?: (address: string) => boolean
   /** Runs `dial` with outgoing encryption off. */
@@ -61,6 +70,7 @@ export class WirePolicy {
   /** Peers that sent wrong data, by address and by peer id; and how many of them one host has had. */
   readonly #liars = new Remembered<true>()
   readonly #liarsOfHost = new Remembered<number>()
+  readonly #bannedWires = new WeakSet<Wire>()
   #banned = 0
 
   constructor(torrent: Torrent, context: PolicyContext) {
@@ -75,9 +85,14 @@ export class WirePolicy {
 
   /** Connects to a peer heard of, unless that is pointless: ourselves, or a seed while we are one. */
   dial({ host, port }: PeerAddress): void {
-    const address = `${host}:${port}`
     const torrent = this.#torrent
-    if (!torrent.destroyed) torrent.addPeer(address, 'dht')
+    // Where not everybody is allowed, a name is looked up before it is judged, and not once more to connect.
+    if (this.#context.allowed !== undefined && isIP(host) === 0) {
+      void resolveAddress({ host, port }).then(
+        (peer) => this.dial(peer),
+        () => undefined, // nobody has that name
+      )
+    } else if (!torrent.destroyed) torrent.addPeer(`${host}:${port}`, 'dht')
   }
 
   /** Connections left so far because of wrong data. */
@@ -85,8 +100,13 @@ export class WirePolicy {
     return this.#banned
   }
 
-  /** Leaves a peer that sent wrong data, and does not connect to it again. */
+  /**
+   * Leaves a peer that sent wrong data, and does not connect to it again. Once: more of what it sent may be found
+   * wrong after that, and is no other peer's.
+   */
   ban(wire: Wire): void {
+    if (this.#bannedWires.has(wire)) return
+    this.#bannedWires.add(wire)
     const { remoteAddress: host, remotePort, peerId } = wire
     this.#liars.set(peerId, true)
     this.#banned++
@@ -108,9 +128,20 @@ export class WirePolicy {
 
   /** Is there no use in a connection to this address: ourselves, a liar, or a seed while we are one? */
   #isPointless(address: string): boolean {
-    const host = address.slice(0, address.lastIndexOf(':'))
+    const host = hostOf(address)
     if (this.#self.get(address) || this.#isLiar(host, address) || this.#context.isMet?.(address)) return true
     return this.#torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()
+  }
+
+  #hasRoomFor(address: string, source: string | undefined): boolean {
+    const peers = this.#torrent._peers
+    if ((peers?.size ?? 0) >= MAX_KNOWN_PEERS) return false
+    if (source !== 'ut_pex') return true
+    // A peer elsewhere cannot mean a program of this machine well.
+    if (isLoopback(hostOf(address))) return false
+    let count = 0
+    for (const known of peers?.values() ?? []) if (known.source === source) count++
+    return count < MAX_PEX_PEERS
   }
 
   #onWire(wire: Wire, address: string | undefined): void {
@@ -182,7 +213,8 @@ export class WirePolicy {
     const addPeer = torrent._addPeer.bind(torrent)
     torrent._addPeer = (address, type, source) => {
       if (typeof address !== 'string') return addPeer(address, type, source)
-      if (this.#isPointless(address) || (torrent._peers?.size ?? 0) >= MAX_KNOWN_PEERS) return null
+      if (this.#isPointless(address) || !this.#hasRoomFor(address, source)) return null
+      if (this.#context.allowed?.admits(hostOf(address), 'dials') === false) return null
       const plain = this.#plaintext.get(address) === true
       const dial = (): TorrentPeer | null => addPeer(address, type, source)
       const peer = plain ? this.#context.withoutEncryption(dial) : dial()
@@ -193,6 +225,8 @@ export class WirePolicy {
     }
   }
 }
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':'))
 
 /** Has this peer every piece, by its own bitfield? */
 function isSeed(wire: Wire, torrent: Torrent): boolean {

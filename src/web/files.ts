@@ -32,6 +32,10 @@ export type FileRoutes = (
   headers: Headers,
 ) => boolean
 
+/** Whether a path asks for one file, and not for the list. */
+export const isFilePath = (path: string): boolean =>
+  path.startsWith(`${FILES_PATH}/`) && path.length > FILES_PATH.length + 1
+
 export function createFileRoutes(shelf: FileShelf, log: Log): FileRoutes {
   let transfers = 0
   return (request, response, path, headers) => {

@@ -15,7 +15,7 @@ export interface Asked {
 
 /** Why somebody is turned away; printed as it is. */
 export interface Refusal {
-  readonly code: 'host-not-allowed' | 'origin-not-allowed'
+  readonly code: 'host-not-allowed' | 'origin-not-allowed' | 'token-required'
   readonly message: string
 }
 

@@ -7,6 +7,8 @@ export interface WebLimits {
   readonly requestTimeoutMs: number
   /** An answer nobody takes: after this long without a byte moving the connection is closed. */
   readonly idleTimeoutMs: number
+  /** The largest answer over a slow line takes less; longer, and it may be cut off when all connections are taken. */
+  readonly slowAnswerMs: number
   /** Browsers and Prometheus use a connection again within seconds; more would only hold descriptors. */
   readonly keepAliveTimeoutMs: number
   /** How often those times are looked at. */
@@ -15,6 +17,8 @@ export interface WebLimits {
   readonly maxHeaderBytes: number
   /** Per port; well below the usual 1,024 descriptors, which the BitTorrent side needs too. */
   readonly maxConnections: number
+  /** Of them, from one address elsewhere: a browser takes six and one for the feed, an office may share an address. */
+  readonly maxConnectionsPerAddress: number
   /** Over both ports; each costs a socket and its share of every patch. */
   readonly maxFeedClients: number
   /** Beyond its snapshot, what may wait for one client: eight seconds of the busiest feed. The bytes are shared by all. */
@@ -35,10 +39,12 @@ export const WEB_LIMITS: WebLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 15_000,
   idleTimeoutMs: 30_000,
+  slowAnswerMs: 20_000,
   keepAliveTimeoutMs: 10_000,
   checkIntervalMs: 2_000,
   maxHeaderBytes: 16 * 1024,
   maxConnections: 256,
+  maxConnectionsPerAddress: 64,
   maxFeedClients: 100,
   maxBufferedBytes: 8 * 1024 * 1024,
   maxMessageBytes: 1024,

@@ -19,9 +19,10 @@ const ALARM_KINDS: Readonly<Record<AlarmKind, true>> = {
   'name-conflict': true,
   'sha256-conflict': true,
   'missing-shard': true,
+  rotten: true,
 }
 
-/** All families. `gguf_swarm_` is ours; `process_` are the names every exporter uses. */
+/** The families of the fleet. `gguf_swarm_` is ours; `process_` are the names every exporter uses. */
 export function metricFamilies(status: FleetStatus, counters: WebCounters): readonly Family[] {
   return [
     ...fleetFamilies(status),
@@ -130,6 +131,27 @@ function hostFamilies(hosts: readonly HostStatus[]): readonly Family[] {
       of((host) => host.fetching),
     ),
     gauge('host_free_disk_bytes', 'Free on the disk its shards are on', free),
+    gauge(
+      'host_rotten_shards',
+      'Shards the host withdrew because their bytes changed where they lay',
+      rows.flatMap(({ host: { rottenShards: value }, labels }) =>
+        value === undefined ? [] : [{ labels, value }],
+      ),
+    ),
+    counter(
+      'host_strangers_refused_total',
+      'Connections and packets the host refused by its --allow, since its start',
+      rows.flatMap(({ host: { strangersRefused: value }, labels }) =>
+        value === undefined ? [] : [{ labels, value }],
+      ),
+    ),
+    gauge(
+      'host_rechecked_timestamp_seconds',
+      'When the host had read all its shards again, seconds since 1970',
+      rows.flatMap(({ host: { recheckedAt }, labels }) =>
+        recheckedAt === undefined ? [] : [{ labels, value: Date.parse(recheckedAt) / 1000 }],
+      ),
+    ),
   ]
 }
 
@@ -143,6 +165,11 @@ function trouble({ alarms, coordinator }: FleetStatus): readonly Family[] {
       'turned_away_peers_total',
       "Fleet peers turned away since the coordinator's start, by reason",
       by('reason', coordinator.turnedAway),
+    ),
+    counter(
+      'strangers_refused_total',
+      "What the coordinator's --allow refused since its start, by kind",
+      by('kind', coordinator.strangersRefused ?? {}),
     ),
   ]
 }

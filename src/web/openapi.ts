@@ -14,6 +14,7 @@ const ok = (description: string, type: string, schema: Schema): Schema => ({
 const refusal = (description: string): Schema => ({ description, content: content(JSON_TYPE, ref('Error')) })
 
 const REFUSALS: Schema = {
+  401: refusal('The server asks for its token: Authorization: Bearer, or the cookie of its link.'),
   403: refusal('The Host header names none of its addresses, or the Origin is another site.'),
 }
 
@@ -109,7 +110,9 @@ export function openApiDocument(version: string): Schema {
         'may be added; none changes its meaning.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
+    // Either: a server that only its own machine can reach asks for nothing.
+    security: [{}, { token: [] }],
     paths: PATHS,
-    components: { schemas: SCHEMAS },
+    components: { schemas: SCHEMAS, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   }
 }

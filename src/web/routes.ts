@@ -3,7 +3,8 @@ import type { FleetStatus, ShardStatus } from '../fleet/status.ts'
 import { isInfoHash } from '../metainfo/info-hash.ts'
 import { qrSvg } from '../metainfo/qr.ts'
 import { type Answer, errorAnswer, fileAnswer, jsonAnswer } from './answer.ts'
-import { exposition, METRICS_TYPE } from './exposition.ts'
+import { defenceFamilies } from './defence-metrics.ts'
+import { exposition, type Family, METRICS_TYPE } from './exposition.ts'
 import { metricFamilies, type WebCounters } from './metrics.ts'
 import { openApiDocument } from './openapi.ts'
 import type { StatusSource } from './status-source.ts'
@@ -25,6 +26,10 @@ export function createRouter({ source, files, counters }: RouterOptions): Router
   const statusAnswer = perStatus(source, jsonAnswer)
   const modelsAnswer = perStatus(source, ({ time, models }) => jsonAnswer({ time, models }))
   const hostsAnswer = perStatus(source, ({ time, hosts }) => jsonAnswer({ time, hosts }))
+  const families = (): readonly Family[] => [
+    ...metricFamilies(source.status, counters()),
+    ...(source.defences === undefined ? [] : defenceFamilies(source.defences)),
+  ]
   const table: Readonly<Record<string, () => Answer>> = {
     '/api/status': statusAnswer,
     '/api/models': modelsAnswer,
@@ -34,7 +39,7 @@ export function createRouter({ source, files, counters }: RouterOptions): Router
     '/metrics': () => ({
       status: 200,
       type: METRICS_TYPE,
-      body: Buffer.from(exposition(metricFamilies(source.status, counters()))),
+      body: Buffer.from(exposition(families())),
     }),
     '/healthz': () => jsonAnswer({ ok: true, isolated: source.status.coordinator.isolated }),
   }

@@ -65,6 +65,7 @@ const ALARM_KINDS: Readonly<Record<AlarmKind, string>> = {
   'name-conflict': 'one name, different contents',
   'sha256-conflict': 'one infohash, different SHA-256',
   'missing-shard': 'a shard of a set that no host has',
+  rotten: 'a host found bytes of its own changed on its disk',
 }
 
 const EVENT_KINDS: Readonly<Record<FleetEvent['kind'], true>> = {
@@ -79,7 +80,7 @@ const EVENT_KINDS: Readonly<Record<FleetEvent['kind'], true>> = {
   'alarm-over': true,
 }
 
-const hostProperties: { readonly [K in keyof HostStatus]: Schema } = {
+const hostProperties: { readonly [K in keyof Required<HostStatus>]: Schema } = {
   hostId,
   name: described('Chosen with --name, else the name of the machine; not unique.', text),
   address: described('HOST:PORT of its BitTorrent port.', text),
@@ -93,7 +94,13 @@ const hostProperties: { readonly [K in keyof HostStatus]: Schema } = {
   replicating: yesNo,
   seeding: described('Shards it seeds.', count),
   fetching: described('Shards it is fetching.', count),
+  rottenShards: described('Shards it withdrew because their bytes changed where they lay.', count),
+  recheckedAt: described('When it had read all its shards again (seed --recheck-rate).', time),
+  strangersRefused: described('Connections and packets it refused (seed --allow).', count),
 }
+
+/** What a host may leave out. */
+const HOST_OPTIONS = ['rottenShards', 'recheckedAt', 'strangersRefused'] as const
 
 const { copies, ...shardProperties }: { readonly [K in keyof ShardStatus]: Schema } = {
   infoHash,
@@ -137,14 +144,18 @@ export const SCHEMAS = {
     keyed: yesNo,
     rendezvous: infoHash,
   }),
-  Coordinator: objectOf<CoordinatorStatus>({
-    hostId,
-    version: text,
-    startedAt: time,
-    dhtNodes: count,
-    isolated: described('True while no DHT node answers.', yesNo),
-    turnedAway: described('Fleet peers turned away, by reason.', counters),
-  }),
+  Coordinator: objectOf<CoordinatorStatus>(
+    {
+      hostId,
+      version: text,
+      startedAt: time,
+      dhtNodes: count,
+      isolated: described('True while no DHT node answers.', yesNo),
+      turnedAway: described('Fleet peers turned away, by reason.', counters),
+      strangersRefused: described('What web --allow refused, by kind.', counters),
+    },
+    'strangersRefused',
+  ),
   Totals: objectOf<FleetTotals>({
     hostsOnline: count,
     hostsLost: count,
@@ -157,7 +168,7 @@ export const SCHEMAS = {
     uploadBytesPerSecond: rate,
     downloadBytesPerSecond: rate,
   }),
-  Host: objectOf<HostStatus>(hostProperties),
+  Host: objectOf<HostStatus>(hostProperties, ...HOST_OPTIONS),
   Model: objectOf<ModelStatus>({
     name: text,
     architecture: orNull(text),
@@ -205,10 +216,10 @@ export const SCHEMAS = {
     'infoHash',
   ),
   Error: objectOf<ErrorBody>({ code: text, message: text }),
-  HostRow: objectOf<HostRow>({
-    ...hostProperties,
-    n: described('What shard rows call it by.', { type: 'integer', minimum: 1 }),
-  }),
+  HostRow: objectOf<HostRow>(
+    { ...hostProperties, n: described('What shard rows call it by.', { type: 'integer', minimum: 1 }) },
+    ...HOST_OPTIONS,
+  ),
   ShardRow: objectOf<ShardRow>({
     ...shardProperties,
     whole: described('Numbers of the hosts that seed it.', listOf(count)),

@@ -2,21 +2,31 @@
  * The coordinator's web server: page, JSON API and metrics on one port, the live feed on `/ws` there and on a port of its
  * own. Every request passes the guard (Host, Origin) before anything is looked up.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { FailedError, messageOf, systemCode } from '../errors.ts'
+import { FailedError, messageOf } from '../errors.ts'
 import type { FileShelf } from '../fleet/file-shelf.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { admitConnections } from './admission.ts'
 import { errorAnswer, send } from './answer.ts'
-import { createFileRoutes, type FileRoutes } from './files.ts'
-import { COMMON_HEADERS, contentPolicy, createGuard, type Guard, isLoopbackAddress } from './guard.ts'
+import { limitConnections } from './connections.ts'
+import { createFileRoutes, type FileRoutes, isFilePath } from './files.ts'
+import {
+  COMMON_HEADERS,
+  contentPolicy,
+  createGuard,
+  type Guard,
+  isLoopbackAddress,
+  type Refusal,
+} from './guard.ts'
+import { closing, httpServer, listen, portOf, reachableHost, refuse } from './http-server.ts'
 import type { WebLimits } from './limits.ts'
 import { LiveFeed } from './live-feed.ts'
 import { loadPageFiles } from './page-files.ts'
 import { createRouter, type Router } from './routes.ts'
 import type { StatusSource } from './status-source.ts'
+import { WebToken } from './token.ts'
 
 /** Complete settings. */
 export interface WebServerOptions {
@@ -30,6 +40,10 @@ export interface WebServerOptions {
   readonly livePort: number
   /** Further names it may be asked by. */
   readonly allowHosts: readonly string[]
+  /** What requests must bring; needed where others than this machine can connect. */
+  readonly token?: string | null
+  /** Whose connections are taken (`--allow`); everybody's, when left out. */
+  readonly admits?: (address: string) => boolean
   readonly limits: WebLimits
   readonly log: Log
 }
@@ -43,12 +57,14 @@ export class WebServer implements AsyncDisposable {
   readonly #feed: LiveFeed
   readonly #page: Server
   readonly #live: Server
+  readonly #token: WebToken | null
   readonly #refused: Record<string, number> = {}
   #stopping: Promise<void> | undefined
 
   private constructor(options: WebServerOptions, files: Parameters<typeof createRouter>[0]['files']) {
-    const { source, limits, host, allowHosts, log } = options
+    const { source, limits, host, allowHosts, log, token = null } = options
     this.#options = options
+    this.#token = token === null ? null : new WebToken(token)
     this.#guard = createGuard({ host, allowHosts, pagePort: () => this.port })
     this.#feed = LiveFeed.start(source, limits)
     const counters = () => ({
@@ -60,15 +76,30 @@ export class WebServer implements AsyncDisposable {
     this.#giveFile = options.files ? createFileRoutes(options.files, log) : () => false
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
+    const { admits } = options
+    const onRefused = (reason: string): void => this.#count(reason)
+    admitConnections([this.#page, this.#live], {
+      admits,
+      perAddress: limits.maxConnectionsPerAddress,
+      onRefused,
+    })
+    for (const server of [this.#page, this.#live]) {
+      const { maxConnections, slowAnswerMs } = limits
+      limitConnections(server, { maxConnections, slowAnswerMs, onRefused })
+    }
     this.#page.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, '/ws'))
     this.#live.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head, null))
   }
 
   /**
    * Opens both ports.
-   * @throws {FailedError} `port-in-use`, `cannot-listen` or `no-page`
+   * @throws {FailedError} `port-in-use`, `cannot-listen`, `no-page` or `no-token`
    */
   static async start(options: WebServerOptions): Promise<WebServer> {
+    if (!isLoopbackAddress(options.host) && (options.token ?? null) === null) {
+      const message = `${options.host} can be reached by others than this machine: a token is needed`
+      throw new FailedError('no-token', message)
+    }
     const server = new WebServer(options, await loadPageFiles())
     try {
       await listen(server.#page, options.host, options.port, '--http-port')
@@ -125,6 +156,9 @@ export class WebServer implements AsyncDisposable {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#admit(request, response)) return
     const path = pathOf(request)
+    // Web seed clients bring no token. Whoever may connect may fetch these by BitTorrent, too.
+    const isOpen = this.#options.files != null && isFilePath(path)
+    if (!isOpen && !this.#authorize(request, response)) return
     try {
       if (this.#giveFile(request, response, path, this.#headers(request))) return
       const answer = this.#route(path)
@@ -146,7 +180,7 @@ export class WebServer implements AsyncDisposable {
 
   /** On the live port everything that is no WebSocket. */
   #sayLiveOnly(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#admit(request, response)) return
+    if (!this.#admit(request, response) || !this.#authorize(request, response)) return
     const error = {
       code: 'websocket-only',
       message: `This port is the live feed, a WebSocket. The page is on port ${this.port}.`,
@@ -174,6 +208,26 @@ export class WebServer implements AsyncDisposable {
     return false
   }
 
+  /** True for a request that brings the token, or needs none; everything else has been answered. */
+  #authorize(request: IncomingMessage, response: ServerResponse): boolean {
+    const path = pathOf(request)
+    // Whoever restarts a server that does not answer need not know who uses it.
+    if (this.#token === null || path === HEALTH_PATH) return true
+    const offered = path === '/' ? tokenInLink(request) : null
+    if (offered !== null && this.#token.matches(offered)) {
+      const headers = { ...COMMON_HEADERS, 'Cache-Control': 'no-store', 'Content-Length': '0' }
+      // On to the page without it: the token stays in no history, and goes to no other program.
+      response.writeHead(303, { ...headers, Location: '/', 'Set-Cookie': this.#token.setCookie(this.port) })
+      response.end()
+      return false
+    }
+    if (offered === null && this.#token.admits(request.headers, this.port)) return true
+    this.#count(TOKEN_REQUIRED.code)
+    const headers = { 'WWW-Authenticate': 'Bearer', ...CLOSE }
+    send(request, response, errorAnswer(401, TOKEN_REQUIRED, headers), this.#headers(request))
+    return false
+  }
+
   /** Nothing is awaited before the checks: a connection is either taken or refused at once. */
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, path: string | null): void {
     stream.on('error', () => stream.destroy())
@@ -189,6 +243,9 @@ export class WebServer implements AsyncDisposable {
   #upgradeRefusal(request: IncomingMessage, path: string | null): UpgradeRefusal | null {
     const refusal = this.#guard(askedBy(request))
     if (refusal !== null) return { ...refusal, status: '403 Forbidden' }
+    if (this.#token?.admits(request.headers, this.port) === false) {
+      return { ...TOKEN_REQUIRED, status: '401 Unauthorized' }
+    }
     if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== 'websocket') {
       return {
         code: 'no-websocket',
@@ -214,6 +271,15 @@ export class WebServer implements AsyncDisposable {
   }
 }
 
+const HEALTH_PATH = '/healthz'
+
+const TOKEN_REQUIRED: Refusal = {
+  code: 'token-required',
+  message:
+    'This server asks for its token: open the link it printed when it was started (/?token=…), or send the header ' +
+    'Authorization: Bearer TOKEN. The token is in its token file.',
+}
+
 const CLOSE: Readonly<Record<string, string>> = { Connection: 'close' }
 
 interface UpgradeRefusal {
@@ -225,70 +291,12 @@ interface UpgradeRefusal {
 /** As it was sent, without the query: paths are looked up, not decoded. */
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?', 1)[0] ?? ''
 
+/** The token of a link that was opened; null where there is none. */
+const tokenInLink = ({ url = '' }: IncomingMessage): string | null =>
+  new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('token')
+
 const askedBy = ({ headers, socket }: IncomingMessage) => ({
   host: headers.host,
   origin: headers.origin,
   localAddress: socket.localAddress,
 })
-
-function httpServer(
-  limits: WebLimits,
-  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: limits.checkIntervalMs,
-    },
-    onRequest,
-  )
-  server.maxConnections = limits.maxConnections
-  server.timeout = limits.idleTimeoutMs // ws takes it off the connections it gets
-  return server
-}
-
-function refuse(stream: Duplex, status: string, message: string): void {
-  stream.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-      `X-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
-    () => stream.destroy(),
-  )
-}
-
-function closing(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()))
-}
-
-async function listen(server: Server, host: string, port: number, option: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen({ port, host }, resolve)
-  try {
-    await promise
-  } catch (error) {
-    const address = formatPeerAddress({ host, port })
-    if (systemCode(error) === 'EADDRINUSE') {
-      throw new FailedError(
-        'port-in-use',
-        `TCP port ${port} on ${host} is in use by another program; choose another with ${option} or stop that program`,
-        { cause: error },
-      )
-    }
-    throw new FailedError('cannot-listen', `cannot listen on TCP ${address}: ${messageOf(error)}`, {
-      cause: error,
-    })
-  } finally {
-    server.off('error', reject)
-  }
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo | null)?.port ?? 0
-}
-
-/** An address to open in a browser here: a wildcard is none. */
-const reachableHost = (host: string): string =>
-  host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host

@@ -61,6 +61,7 @@ export async function openBench(options: RunOptions): Promise<Bench & AsyncDispo
     address: options.address,
     contenders: options.contenders,
     quick: options.quick,
+    rounds: options.rounds,
     async folder(name) {
       const path = join(root, `${name.replaceAll(/\W/g, '-')}-${++folders}`)
       await mkdir(path)

@@ -71,6 +71,8 @@ export interface Bench {
   /** Only these contenders, when not empty. */
   readonly contenders: readonly string[]
   readonly quick: boolean
+  /** How often each contender runs, besides once to warm up. */
+  readonly rounds: number
 }
 
 /** What went wrong for one contender does not end the run of the others. */

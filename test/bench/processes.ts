@@ -42,9 +42,15 @@ export class MeasuredProcess {
   readonly #counts = new Map<string, number>()
   readonly #waiting = new Set<() => void>()
 
-  constructor(command: string, args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv } = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    { env, netns }: { readonly env?: NodeJS.ProcessEnv; readonly netns?: string | undefined } = {},
+  ) {
     this.title = [command.split('/').at(-1), ...args].join(' ')
-    this.child = spawn(command, args, { env: { ...process.env, ...options.env }, stdio: 'pipe' })
+    // `ip` becomes the command: it is one process.
+    const line = netns === undefined ? [command, ...args] : ['ip', 'netns', 'exec', netns, command, ...args]
+    this.child = spawn(line[0]!, line.slice(1), { env: { ...process.env, ...env }, stdio: 'pipe' })
     const { stdout, stderr, stdin } = this.child
     stdin?.on('error', () => {})
     stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text))
@@ -230,9 +236,13 @@ function statOf(pid: number): ProcStat | null {
 
 /** CPU seconds of this process and all its children so far, for what is not of the bench. */
 export function benchCpuSeconds(): number {
-  const own = statOf(process.pid)
-  const ended = own === null ? 0 : (own.utime + own.stime + own.cutime + own.cstime) / TICKS_PER_SECOND
-  return [...running].reduce((sum, { pid }) => sum + costOfTree(pid).cpuSeconds, ended)
+  return costOfTree(process.pid).cpuSeconds
+}
+
+/** Memory that a process has now. */
+export function residentBytes({ pid }: MeasuredProcess): number {
+  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes ?? 0) * 1024
 }
 
 /** CPU seconds that the whole machine was busy so far, time stolen by its neighbours included. */

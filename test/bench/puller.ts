@@ -14,6 +14,8 @@ interface PullJob {
   readonly infoHash: string
   readonly length: number
   readonly pieceLength: number
+  /** Draw no more than so much, from the front. */
+  readonly mostBytes?: number
   readonly inFlight: number
   readonly torrentFile: string
   readonly check: boolean
@@ -27,7 +29,7 @@ const REQUEST_BYTES = 17
 const BATCH = 64
 const HANDSHAKE_BYTES = 68
 
-const blocks = Math.ceil(job.length / BLOCK)
+const blocks = Math.ceil(Math.min(job.length, job.mostBytes ?? job.length) / BLOCK)
 const blocksPerPiece = job.pieceLength / BLOCK
 const pieceHashes = job.check ? readPieceHashes() : null
 const pieces = new Map<number, { readonly bytes: Buffer; missing: number }>()

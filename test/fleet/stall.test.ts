@@ -12,6 +12,7 @@ const QUIET: TorrentStats = {
   uploadBytesPerSecond: 0,
   uploadedBytes: 0,
   receivedBytes: 0,
+  knownPeers: 0,
   webSeeds: 0,
   peers: 0,
   unchoked: 0,

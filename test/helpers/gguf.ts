@@ -260,6 +260,19 @@ export async function writeModel(
   }
 }
 
+/** Writes a valid GGUF file that takes no room on the disk: all of its tensor is zeros. Gives its header. */
+export async function writeSparseModel(path: string, bytes: number, name: string): Promise<Uint8Array> {
+  const header = modelHeader(bytes, name, undefined)
+  const file = await open(path, 'w')
+  try {
+    await writeAll(file, header)
+    await file.truncate(bytes)
+    return header
+  } finally {
+    await file.close()
+  }
+}
+
 /** The header of a file of `bytes` bytes, padded to where the data begins. */
 function modelHeader(bytes: number, name: string, split: ModelFile['split']): Buffer {
   const metadata = {

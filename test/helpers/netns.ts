@@ -25,6 +25,8 @@ export interface TestNetwork {
   cutOff(hosts: readonly Host[]): void
   /** Makes it one network again. */
   heal(): void
+  /** From now on the host's link carries so much in each direction. */
+  limit(host: Host, megabitsPerSecond: number): void
 }
 
 /** Something a test needs on the machine. */
@@ -97,6 +99,10 @@ export function testNetwork(t: TestContext): TestNetwork {
     heal() {
       for (const port of portOf.values()) plug(port, 'bridge')
     },
+    limit({ netns }, megabitsPerSecond) {
+      shape(netns, 'eth0', megabitsPerSecond)
+      shape(switchNetns, portOf.get(netns)!, megabitsPerSecond)
+    },
     host(name) {
       if (nextHostNumber >= DEAD_END_HOST_NUMBER) throw new Error('the test network is full')
       const netns = prefix + name
@@ -121,6 +127,13 @@ export function addDeadEndRoute({ netns }: Host): void {
   const router = `10.77.0.${DEAD_END_HOST_NUMBER}`
   ip('-n', netns, 'neigh', 'add', router, 'lladdr', DEAD_END_MAC, 'dev', 'eth0', 'nud', 'permanent')
   ip('-n', netns, 'route', 'add', 'default', 'via', router)
+}
+
+/** A token bucket: bursts of a few large segments, and a queue of 50 ms as routers have. */
+function shape(netns: string, device: string, megabitsPerSecond: number): void {
+  const bucket = ['rate', `${megabitsPerSecond}mbit`, 'burst', '256kb', 'latency', '50ms']
+  const command = ['tc', 'qdisc', 'add', 'dev', device, 'root', 'tbf', ...bucket]
+  execFileSync('ip', ['netns', 'exec', netns, ...command], { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 /** Ends what still runs in the namespace, which belongs to this test alone, and removes it. */

@@ -113,6 +113,23 @@ for (const [what, make] of TWISTED_METADATA) {
   })
 }
 
+for (const piece of [1, 1_000, -1, 2 ** 31]) {
+  test(`metadata in a piece that was not asked for: ${piece}`, async (t) => {
+    const content = await makeContent(t)
+    const head = Buffer.from(bencode.encode({ msg_type: 1, piece, total_size: 100 }))
+    const wrong = extended(METADATA, Buffer.concat([head, Buffer.alloc(16_384)]))
+    const peer = await liar(t, content, [hello(100), wrong], (_, raw) => raw.write(wrong))
+    const download = await fetchContent(t, await startClient(t), content, { from: [peer] })
+    await until(() => peer.met.some(({ handshaken, messages }) => handshaken && messages.length > 0), {
+      timeoutMs: 30_000,
+      what: 'it is asked for metadata',
+    })
+    assert.equal(download.metadata(), false)
+    download.torrent.dial(await honestSeed(t, content))
+    assert.ok((await download.done()).equals(content.bytes))
+  })
+}
+
 test('metadata taken back while it is being asked for', async (t) => {
   const content = await makeContent(t)
   const wrong = Buffer.alloc(100)

@@ -1,10 +1,11 @@
 /** Real engines on loopback with one small file, for tests that attack them. */
 
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { buildInfo, composeTorrentFile, type TorrentInfo } from '../../src/metainfo/create.ts'
+import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/swarm/client.ts'
 import type { PartialFile, ResumeNote } from '../../src/swarm/download-store.ts'
@@ -110,7 +111,10 @@ export async function fetchContent(
   await handle.truncate(length)
   const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
   const note: ResumeNote = { synced: bitfield(), written: bitfield() }
-  const partial: PartialFile = { handle, length, note, saveNote: async () => undefined }
+  const { pieces } = parseMetainfo(torrentFile)
+  const check = async (index: number, bytes: Uint8Array): Promise<boolean> =>
+    hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, (index + 1) * 20))
+  const partial: PartialFile = { handle, length, note, check, saveNote: async () => undefined }
   const failures: unknown[] = []
   const finished = Promise.withResolvers<void>()
   let metadata = known

@@ -9,6 +9,8 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
+import { recipeOf } from '../../src/commands/recipes.ts'
+import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import type { ClientKind, TorrentClient } from '../helpers/clients/client.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { type Host, program, skipWithout, testNetwork } from '../helpers/netns.ts'
@@ -51,7 +53,7 @@ export function interopTest(
     const folder = await temporaryFolder(t)
     const network = testNetwork(t)
     const bootstrap = await startBootstrap(t, network.host('bootstrap'), join(folder, 'bootstrap'))
-    const [magnetShard, fileShard] = await startHost(t, network.host('seed'), fetchedBytes, {
+    const [magnetShard, fileShard, firstShard] = await startHost(t, network.host('seed'), fetchedBytes, {
       bootstrap,
       folder,
     })
@@ -59,7 +61,12 @@ export function interopTest(
 
     const clientFolder = join(folder, 'client')
     await mkdir(clientFolder)
-    const client = await kind.start(t, network.host('client'), { bootstrap, folder: clientFolder })
+    const values = { bootstrap: parsePeerAddress(bootstrap)!, magnet: '' }
+    const client = await kind.start(t, network.host('client'), {
+      setUp: recipeOf(kind.recipe, values).setUp,
+      fleetTorrent: firstShard.torrentFile,
+      folder: clientFolder,
+    })
     const getHost = network.host('get')
 
     const rows = new Rows(t)
@@ -134,15 +141,16 @@ async function startBootstrap(t: TestContext, host: Host, stateFolder: string): 
   return `${host.address}:${BOOTSTRAP_PORT}`
 }
 
-/** Starts `seed` on two shards; resolves when the DHT knows that it has them. */
+/** Starts `seed` on two shards and a small one; resolves when the DHT knows that it has them. */
 async function startHost(
   t: TestContext,
   host: Host,
   bytes: number,
   { bootstrap, folder }: { bootstrap: string; folder: string },
-): Promise<[Shard, Shard]> {
+): Promise<[Shard, Shard, Shard]> {
   const shards = join(folder, 'ours')
-  const paths = await writeModels(shards, bytes, [1, 2])
+  const paths = [...(await writeModels(shards, bytes, [1, 2])), join(shards, 'interop-first.gguf')]
+  await writeModel(paths[2]!, { bytes: MIB, seed: 5 })
   const at = ['--bind', host.address, '--port', '6881', '--dht-port', '6882', '--bootstrap', bootstrap]
   const folders = ['--state-dir', join(folder, 'state'), '--torrents-dir', join(folder, 'torrents')]
   const seed = startCli(t, ['seed', shards, ...at, ...folders, '--json'], { netns: host.netns })
@@ -160,7 +168,7 @@ async function startHost(
       return { folder: shards, torrentFile, infoHash, sha256 }
     }),
   )
-  return seeded as [Shard, Shard]
+  return seeded as [Shard, Shard, Shard]
 }
 
 /** Fetches with the product; resolves with the path it prints. */

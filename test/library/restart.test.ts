@@ -150,6 +150,19 @@ test('a state folder that cannot be written: seeded all the same, and said once 
   await chmod(shards, 0o600)
 })
 
+test('a shard that was only suspected is one again, and its record says so', async (t) => {
+  const world = await makeWorld(t)
+  await hashedOnce(world)
+  const kit = await world.start()
+  const before = await kit.heard('shard', 'a.gguf')
+  kit.library.recheck(join(world.root, 'a.gguf'), 'a read failed once')
+  assert.equal(await kit.heard('shard', 'a.gguf', 2), before)
+  await kit.library.stop()
+  const after = await world.start()
+  await after.heard('shard', 'a.gguf')
+  assert.equal(after.hashes(), 0)
+})
+
 test('bytes that went bad where they lay are not passed on as a new shard', async (t) => {
   const world = await makeWorld(t)
   await hashedOnce(world)
@@ -174,7 +187,16 @@ test('bytes that went bad where they lay are not passed on as a new shard', asyn
   kit.library.recheck(shard, 'piece 0 is not what was hashed')
   assert.match(await kit.heard('gone', name), /piece 0/)
   assert.match(await kit.heard('rejected', name), /^rotten: its bytes are not what they were/)
-  // Copied again, it is a shard like any other.
+  // Nor after a restart, which would otherwise find a whole GGUF file it knows nothing of.
+  await kit.library.stop()
+  const again = await world.start()
+  assert.match(await again.heard('rejected', name), /^rotten/)
+  assert.ok(!again.of(name).includes('shard'))
+  // Copied again, it is a shard like any other; so it is after one more restart.
   await writeFile(shard, await readFile(shard))
-  await kit.heard('shard', name, 2)
+  const healed = await again.heard('shard', name)
+  await again.library.stop()
+  const last = await world.start()
+  assert.equal(await last.heard('shard', name), healed)
+  assert.equal(last.hashes(), 0)
 })

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import bencode from 'bencode'
 import { UsageError } from '../../src/errors.ts'
+import { dictionaryEnd, scanDictionary } from '../../src/metainfo/bencode-scan.ts'
 import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
 import { infoHashBytes, isInfoHash, parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import { magnetFor } from '../../src/metainfo/magnet.ts'
@@ -221,11 +222,33 @@ test('bytes that would hang or mislead the bencode decoder never reach it', () =
     'd4:infoi01ee',
     'd4:infodee ',
     'd4:infode4:infodee',
+    'd4:infod9:__proto__0:6:lengthi1eee',
+    'd9:__proto__de4:infodee',
     `d4:info${'l'.repeat(50)}${'e'.repeat(50)}e`,
     '',
     '<!doctype html>',
   ]
   for (const text of bad) assert.throws(() => parseMetainfo(Buffer.from(text)), usage('bad-torrent'), text)
+})
+
+test('no key reaches the decoder that would replace a prototype there', () => {
+  for (const key of ['__proto__', '\ufeff__proto__']) {
+    const bytes = Buffer.from(`d${Buffer.byteLength(key)}:${key}d6:lengthi1eee`)
+    assert.throws(() => scanDictionary(bytes), /__proto__/)
+    const inside = Buffer.concat([Buffer.from('d1:a'), bytes, Buffer.from('e')])
+    assert.throws(() => dictionaryEnd(inside), /__proto__/)
+  }
+})
+
+test('a .torrent with trackers, comments or web seeds of the wrong type is refused in words', async () => {
+  const { info } = buildInfo({ ...GOOD, pieceLength: PIECE })
+  for (const wrong of ['8:announcele', '13:announce-listli1ee', '8:url-listi7e', '10:created bydee']) {
+    const bytes = Buffer.concat([Buffer.from('d4:info'), info, Buffer.from(`${wrong}e`)])
+    const id = await parseTorrentId(bytes).catch((error: unknown) => error)
+    if (id instanceof Error) assert.ok(usage('bad-torrent')(id), `${wrong}: ${id}`)
+  }
+  const bytes = Buffer.concat([Buffer.from('d4:info'), info, Buffer.from('8:announcelee')])
+  await assert.rejects(parseTorrentId(bytes), usage('bad-torrent', /a\.gguf.*damaged outside of its info/))
 })
 
 test('an info dictionary that clients would re-encode to another hash is refused', () => {

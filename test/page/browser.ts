@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { WEB_LIMITS } from '../../src/web/limits.ts'
-import { WebServer } from '../../src/web/server.ts'
+import { WebServer, type WebServerOptions } from '../../src/web/server.ts'
 import type { StatusSource } from '../../src/web/status-source.ts'
 import { afterTest, hasFailed } from '../helpers/after-test.ts'
 
@@ -25,7 +25,11 @@ export function skipWithoutBrowser(): string | false {
 }
 
 /** A server of the page on free ports, or on a given one. */
-export async function servePage(source: StatusSource, port = 0): Promise<WebServer> {
+export async function servePage(
+  source: StatusSource,
+  port = 0,
+  options: Partial<WebServerOptions> = {},
+): Promise<WebServer> {
   return WebServer.start({
     source,
     host: '127.0.0.1',
@@ -34,6 +38,7 @@ export async function servePage(source: StatusSource, port = 0): Promise<WebServ
     allowHosts: [],
     limits: WEB_LIMITS,
     log: { info() {}, warn() {} },
+    ...options,
   })
 }
 
@@ -57,6 +62,8 @@ export interface PageOptions {
   readonly colorScheme?: 'light' | 'dark'
   readonly permissions?: readonly string[]
   readonly isTouch?: boolean
+  /** What the server asks for; the page is opened by the link that has it. */
+  readonly token?: string
   /** Runs in the page before anything of it. */
   readonly before?: () => void
   /** The test says itself what may be complained about. */
@@ -70,7 +77,8 @@ export async function openPage(
   options: PageOptions = {},
 ): Promise<OpenedPage> {
   const { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false } = options
-  const server = await servePage(source)
+  const { token } = options
+  const server = await servePage(source, 0, token === undefined ? {} : { token })
   afterTest(t, () => server.stop())
   const browser = await launchBrowser()
   afterTest(t, () => browser.close())
@@ -106,7 +114,7 @@ export async function openPage(
       'nothing is asked of anybody else',
     )
   })
-  await page.goto(server.url)
+  await page.goto(token === undefined ? server.url : `${server.url}/?token=${token}`)
   await page.waitForSelector('.figures')
   return { page, server, context, complaints, requests }
 }

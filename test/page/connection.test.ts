@@ -110,3 +110,25 @@ test('what is no JSON is a reason to connect again, not to break', async (t) => 
   const { connectedAt, states } = await connect(t, (send) => send(count++ === 0 ? ['no', 'frame'] : snapshot))
   await until(() => connectedAt.length === 2 && states.at(-1) === 'live', { timeoutMs: 5_000 })
 })
+
+test('a server that asks for a token: the link opens the page, feed and all', { skip }, async (t) => {
+  const token = 'mellon-mellon-mellon'
+  const { page, server, context } = await openPage(t, aFleet(), { token })
+  assert.equal(page.url(), `${server.url}/`, 'the token is not in the address any more')
+  await until(async () => /^live$/.test(await textOf(page, '.connection')), { timeoutMs: 10_000 })
+  // Without the page's own help, as any program of the browser would: the other port takes the cookie, too.
+  const opened = await page.evaluate(
+    (url) =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(url)
+        socket.onopen = () => resolve('open')
+        socket.onclose = () => resolve('closed')
+      }),
+    server.liveUrl,
+  )
+  assert.equal(opened, 'open')
+  await page.reload()
+  await page.waitForSelector('.figures')
+  await context.clearCookies()
+  assert.equal((await page.request.get(server.url)).status(), 401)
+})

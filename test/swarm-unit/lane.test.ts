@@ -21,17 +21,35 @@ import { type Content, fetchContent, makeContent, seedContent, startClient } fro
 const everything = { has: () => true }
 const anything = (): boolean => true
 
-test('the header comes first, then pieces in sequence from anywhere', () => {
+test('from seeds, pieces come in sequence from the first', () => {
+  const order = new PieceOrder(5, (index) => index === 1)
+  const begin = (): number => order.begin(everything, anything)
+  assert.deepEqual([begin(), begin(), begin()], [0, 2, 3])
+  order.putBack(2)
+  assert.deepEqual([begin(), begin(), begin()], [2, 4, -1])
+})
+
+test('when others download too, the header comes first, then pieces in sequence from anywhere', () => {
+  const starts = Array.from({ length: 20 }, () => {
+    const order = new PieceOrder(50, () => false)
+    order.count(new Uint8Array(50), 1)
+    assert.equal(order.begin(everything, anything), 0)
+    return order.begin(everything, anything)
+  })
+  assert.ok(new Set(starts).size > 1, `all began at ${starts[0]}`)
+})
+
+test('a download goes on in sequence when another downloader comes, and begins each piece once', () => {
   const order = new PieceOrder(50, () => false)
-  const begun = Array.from({ length: 50 }, () => order.begin(everything, anything))
-  assert.equal(begun[0], 0)
+  const first = order.begin(everything, anything)
+  order.count(new Uint8Array(50), 1)
+  const rest = Array.from({ length: 49 }, () => order.begin(everything, anything))
   assert.equal(order.begin(everything, anything), -1)
-  const rest = begun.slice(1)
   const breaks = rest.filter((index, at) => at > 0 && index !== rest[at - 1]! + 1)
   assert.ok(breaks.length <= 1, `in sequence but for its wrap: ${rest}`)
   order.putBack(17)
   assert.equal(order.begin(everything, anything), 17)
-  for (const index of begun) order.arrived(index)
+  for (const index of [first, ...rest]) order.arrived(index)
   assert.equal(order.left, 0)
 })
 

@@ -235,7 +235,7 @@ async function downloading(
   }
   const note = { synced: new Uint8Array(1), written: new Uint8Array(1) }
   const settings: DownloadStoreSettings = {
-    partial: Promise.resolve({ handle, length: 2_500, note, saveNote }),
+    partial: Promise.resolve({ handle, length: 2_500, note, saveNote, check: async () => true }),
     onFailed: (error) => failures.push(error),
   }
   const store = new DownloadStore(1_000, { settings })

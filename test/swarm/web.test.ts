@@ -1,6 +1,8 @@
 /** `gguf-swarm web` beside real hosts: what it prints, how soon a host shows, how soon a killed one is gone, how it stops. */
 import assert from 'node:assert/strict'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { afterTest } from '../helpers/after-test.ts'
@@ -120,11 +122,28 @@ test('a port in use, a name with a port, and what is said where others can look'
     ['--host', '0.0.0.0', '--allow-host', 'models.example', ...common],
     folder,
   )
-  await until(() => web.stderr.includes('there is no password'), { timeoutMs: 5_000 })
-  for (const [host, status] of [
-    ['models.example', 200],
-    ['evil.example', 403],
+  await until(() => web.stderr.includes('HTTP is not encrypted'), { timeoutMs: 5_000 })
+  const file = join(folder, 'models_cache', 'state', 'web.token')
+  const token = (await readFile(file, 'utf8')).trim()
+  assert.match(token, /^[\w-]{43}$/)
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+  const bearer = { Authorization: `Bearer ${token}` }
+  for (const [headers, status] of [
+    [{ Host: 'models.example', ...bearer }, 200],
+    [{ Host: 'evil.example', ...bearer }, 403],
+    [{ Host: 'models.example' }, 401],
+    [{ Host: '127.0.0.1' }, 401],
   ] as const) {
-    assert.equal((await ask('/', { port, headers: { Host: host } })).status, status)
+    assert.equal((await ask('/', { port, headers })).status, status, JSON.stringify(headers))
   }
+  assert.ok(!`${web.stdout}${web.stderr}`.includes(token), 'the token is in no log')
+  // The next start goes on with it; a file of one's own is taken, or refused with what is wrong.
+  await web.stop()
+  const again = await startWebCommand(t, ['--host', '0.0.0.0', ...common], folder)
+  assert.equal((await ask('/api/status', { port: again.port, headers: bearer })).status, 200)
+  const short = join(folder, 'short')
+  await writeFile(short, 'secret\n')
+  const refused = startCli(t, ['web', ...ANY_PORTS, '--token-file', short, ...common], { cwd: folder })
+  assert.deepEqual(await refused.exited, { code: 2, signal: null })
+  assert.match(refused.stderr, /short holds no token/)
 })

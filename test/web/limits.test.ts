@@ -40,7 +40,7 @@ test('a body is not waited for', async (t) => {
 })
 
 test('an answer nobody takes does not hold its connection', async (t) => {
-  const { server } = await startWeb(t, new MadeSource(madeFleet(150, 300)), { ...SHORT, maxConnections: 1 })
+  const { server } = await startWeb(t, new MadeSource(madeFleet(200, 1_000)), { ...SHORT, maxConnections: 1 })
   const request = `GET /api/status HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`
   const { socket, read } = rawSocket(t, server.port, request)
   await until(() => read().length > 0, { timeoutMs: 10_000 })
@@ -52,14 +52,27 @@ test('an answer nobody takes does not hold its connection', async (t) => {
   })
 })
 
-test('no more than so many connections at once', async (t) => {
+test('no more than so many connections at once: who waits longest gives way', async (t) => {
   const { server } = await startWeb(t, new MadeSource(madeFleet(1, 1)), { maxConnections: 5 })
   const held = Array.from({ length: 5 }, () => rawSocket(t, server.port, ''))
   await until(() => held.every(({ socket }) => socket.readyState === 'open'), { timeoutMs: 5_000 })
-  const more = rawSocket(t, server.port, '')
-  await until(() => more.socket.closed, { timeoutMs: 5_000, what: 'the sixth is closed' })
-  held[0]?.socket.destroy()
-  await until(async () => (await ask('/healthz', server)).status === 200, { timeoutMs: 5_000 })
+  assert.equal((await ask('/healthz', server)).status, 200)
+  await until(() => held.filter(({ socket }) => socket.closed).length === 1, {
+    timeoutMs: 5_000,
+    what: 'one is closed',
+  })
+  assert.match((await ask('/metrics', server)).body, /web_refused_total\{reason="connection-given-up"\} [12]/)
+})
+
+test('a thousand that say nothing, or little, do not keep others out', async (t) => {
+  const { server } = await startWeb(t, new MadeSource(madeFleet(1, 1)), { maxConnections: 20 })
+  const watcher = await new FeedClient(t, server.url.replace('http', 'ws').concat('/ws')).ready()
+  for (let round = 0; round < 10; round++) {
+    const slow = Array.from({ length: 100 }, () => rawSocket(t, server.port, 'GET / HTTP/1.1\r\nHost: 127.'))
+    assert.equal((await ask('/healthz', server)).status, 200)
+    await until(() => slow.filter(({ socket }) => socket.closed).length >= 80, { timeoutMs: 10_000 })
+  }
+  assert.equal(watcher.closed, null, 'who watches the feed is not waiting, and stays')
 })
 
 test('200 hosts with 1,000 shards each: a snapshot stays near a megabyte, a patch is as big as its news', async (t) => {

@@ -1,7 +1,8 @@
 /**
- * Which piece is begun next: the header first, so that a file that is no GGUF is refused before the rest is
- * fetched; then what fewest peers have; among equals in sequence from a random piece on, so that several
- * downloaders of one shard have different pieces to give each other.
+ * Which piece is begun next. While all peers are seeds, in sequence from the first: the file is hashed behind the
+ * download, and a file that is no GGUF is refused before the rest is fetched. When others download too: the header,
+ * then what fewest peers have, among equals in sequence from a random piece on, so that they have different pieces
+ * to give each other.
  */
 import { randomInt } from 'node:crypto'
 
@@ -21,7 +22,9 @@ export class PieceOrder {
   readonly #states: Uint8Array
   /** How many peers have each piece, those that have all of them left out. */
   readonly #holders: Uint16Array
-  readonly #start: number
+  readonly #randomStart: number
+  /** Where the sequence begins. */
+  #start = 0
   /** Pieces before this place in the sequence are begun or here. */
   #head = 0
   #left = 0
@@ -32,7 +35,7 @@ export class PieceOrder {
   constructor(count: number, isHere: (index: number) => boolean) {
     this.#states = new Uint8Array(count)
     this.#holders = new Uint16Array(count)
-    this.#start = randomInt(0, count)
+    this.#randomStart = randomInt(0, count)
     for (let index = 0; index < count; index++) {
       if (isHere(index)) this.#states[index] = HERE
       else this.#left++
@@ -83,6 +86,8 @@ export class PieceOrder {
   /** A peer came (1) or went (-1) that has the pieces marked with 1, and not all. */
   count(pieces: Uint8Array, by: 1 | -1): void {
     this.#counted += by
+    this.#start = this.#counted > 0 ? this.#randomStart : 0
+    this.#head = 0
     for (let index = 0; index < pieces.length; index++) {
       if (pieces[index] === 1) this.#holders[index]! += by
     }

@@ -1,10 +1,10 @@
 /**
- * The pieces of one download: which are begun and by whom, until they are verified and on disk. Nothing counts, is
- * told to others or can be read before its hash was right and its bytes were written.
+ * The pieces of one download: which are begun and by whom, until they are on disk and verified. Nothing counts, is
+ * told to others or can be read before it was written and the store has read it back and found it right.
  */
-import { hash } from 'node:crypto'
 import type { Torrent } from 'webtorrent'
 import type { Blame, JudgedPiece } from '../blame.ts'
+import { WrongPiece } from '../download-store.ts'
 import { ActivePiece, BLOCK_BYTES } from './active-piece.ts'
 import type { LanePeer } from './lane-peer.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
@@ -125,39 +125,35 @@ export class Pieces {
   }
 
   #complete(piece: ActivePiece): void {
-    const { index, bytes } = piece
-    this.#active.delete(index)
+    this.#active.delete(piece.index)
     this.#open.delete(piece)
-    const isRight = hash('sha1', bytes, 'hex') === this.#torrent._hashes[index]
-    const senders = piece.senders.map((peer) => peer?.wire)
-    const judged: JudgedPiece = { index, bytes, blockBytes: BLOCK_BYTES, senders }
-    if (isRight) {
-      if (this.#solo.delete(index)) this.#blame.passed(judged)
-      this.#write(piece)
-      return
-    }
-    if (new Set(senders).size > 1) this.#solo.add(index)
-    this.order.putBack(index)
-    this.#blame.failed(judged)
-    this.#give(piece)
-    queueMicrotask(this.#onRoom)
-  }
-
-  #write(piece: ActivePiece): void {
     const torrent = this.#torrent
     torrent.store.put(piece.index, piece.bytes, (error) => {
-      this.#give(piece)
-      if (torrent.destroyed) return
-      if (error !== null) {
-        torrent._destroy(error)
-        return
-      }
-      this.order.arrived(piece.index)
-      torrent._markVerified(piece.index)
-      for (const wire of torrent.wires) wire.have(piece.index)
-      if (this.order.left === 0) torrent._checkDone()
-      this.#onRoom()
+      if (torrent.destroyed) this.#give(piece)
+      else if (error === null) this.#right(piece)
+      else if (error instanceof WrongPiece) this.#wrong(piece)
+      else torrent._destroy(error)
     })
+  }
+
+  #right(piece: ActivePiece): void {
+    const { index } = piece
+    const torrent = this.#torrent
+    if (this.#solo.delete(index)) this.#blame.passed(judged(piece))
+    this.#give(piece)
+    this.order.arrived(index)
+    torrent._markVerified(index)
+    for (const wire of torrent.wires) wire.have(index)
+    if (this.order.left === 0) torrent._checkDone()
+    this.#onRoom()
+  }
+
+  #wrong(piece: ActivePiece): void {
+    if (new Set(piece.senders).size > 1) this.#solo.add(piece.index)
+    this.order.putBack(piece.index)
+    this.#blame.failed(judged(piece))
+    this.#give(piece)
+    this.#onRoom()
   }
 
   #give({ buffer }: ActivePiece): void {
@@ -165,4 +161,8 @@ export class Pieces {
     this.#buffers.give(buffer)
     if (this.#stopped) this.#buffers.trim()
   }
+}
+
+function judged({ index, bytes, senders }: ActivePiece): JudgedPiece {
+  return { index, bytes, blockBytes: BLOCK_BYTES, senders: senders.map((peer) => peer?.wire) }
 }

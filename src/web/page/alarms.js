@@ -19,6 +19,7 @@ const KINDS = {
   'name-conflict': 'name conflict',
   'sha256-conflict': 'SHA-256 conflict',
   'missing-shard': 'missing shard',
+  rotten: 'rotten',
 }
 
 /** @extends {Memo<{ alarms: readonly Alarm[] }>} */
@@ -151,6 +152,8 @@ function summaryOf(kind, count) {
       return `${counted(count, 'claim')} of a SHA-256 that others deny`
     case 'missing-shard':
       return `${counted(count, 'model')} with shards on no host`
+    case 'rotten':
+      return `${counted(count, 'host')} with bytes that changed on disk`
     default:
       return counted(count, 'alarm')
   }

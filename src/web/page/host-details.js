@@ -50,6 +50,15 @@ export class HostDetails extends Component {
             host.freeDiskBytes === null ? 'unknown' : formatBytes(host.freeDiskBytes),
           ),
           h(Fact, { name: 'Replicates' }, host.replicating ? 'yes' : 'no'),
+          host.rottenShards !== undefined &&
+            h(
+              Fact,
+              {
+                name: 'Files re-checked',
+                note: host.rottenShards > 0 ? `${host.rottenShards} rotten` : undefined,
+              },
+              host.recheckedAt === undefined ? 'not yet' : dayAndClock(host.recheckedAt),
+            ),
         ),
       ),
       h(

@@ -48,6 +48,11 @@ export const aria2: Client = {
       { env: { HOME: folder } },
     )
     await untilListening(address, port, () => process_.endedAt !== undefined)
-    return { peer: { host: address, port }, cost: () => process_.cost(), stop: () => process_.stop() }
+    return {
+      pid: process_.pid,
+      peer: { host: address, port },
+      cost: () => process_.cost(),
+      stop: () => process_.stop(),
+    }
   },
 }

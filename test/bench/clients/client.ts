@@ -37,10 +37,32 @@ export interface SeedJob {
   readonly files: readonly BenchFile[]
   readonly folder: string
   readonly address: string
+  /** The network namespace to run in, where it is not the bench's own. */
+  readonly netns?: string
+}
+
+/** One downloader among several, which stays when it is whole. */
+export interface JoinJob {
+  readonly file: BenchFile
+  readonly folder: string
+  readonly at: PeerAt
+  readonly netns: string
+  /** Seeder and downloaders, some of which may not listen yet. */
+  readonly peers: readonly PeerAt[]
+}
+
+export interface Joined {
+  /** It listens, and dials its peers. */
+  readonly up: Promise<unknown>
+  /** By performance.now, when it said that the file is whole. */
+  readonly whole: Promise<{ readonly at: number; readonly path: string }>
+  cost(): Cost
+  stop(): Promise<void>
 }
 
 /** A process that seeds. */
 export interface Seeding {
+  readonly pid: number
   readonly peer: PeerAt
   cost(): Cost
   stop(): Promise<void>
@@ -68,6 +90,7 @@ export interface Client {
   version(): string | null
   readonly get?: (job: GetJob) => Promise<Got>
   readonly seed?: (job: SeedJob) => Promise<Seeding>
+  readonly join?: (job: JoinJob) => Joined
   readonly create?: (job: CreateJob) => Promise<Created>
 }
 

@@ -1,9 +1,10 @@
 """A libtorrent session for the bench: TCP only, no discovery, everything else as it comes.
 
 One JSON job on the command line:
-  {"mode": "get" | "seed", "listen": "ADDRESS:PORT",
-   "torrents": [{"torrentFile", "save", "peer": [HOST, PORT] | null}]}
-Prints one JSON event a line: listening, ready (all are seeded), whole (all have arrived).
+  {"mode": "get" | "join" | "seed", "listen": "ADDRESS:PORT",
+   "torrents": [{"torrentFile", "save", "peers": [[HOST, PORT]]}]}
+`join` gets and stays.
+Prints one JSON event a line: listening, ready (all are seeded), whole (all have arrived and are written).
 """
 
 import json
@@ -31,7 +32,9 @@ session = lt.session(
         # Eight downloaders of one seeder are all served; eight is its default, one more is kept for luck.
         "unchoke_slots_limit": 16,
         "allow_multiple_connections_per_ip": True,
-        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+        "alert_mask": lt.alert.category_t.status_notification
+        | lt.alert.category_t.storage_notification
+        | lt.alert.category_t.error_notification,
     }
 )
 report("listening", port=session.listen_port())
@@ -45,18 +48,22 @@ for torrent in job["torrents"]:
     parameters.flags = flags
     handle = session.add_torrent(parameters)
     missing += 1
-    if torrent.get("peer"):
-        handle.connect_peer(tuple(torrent["peer"]))
+    for peer in torrent.get("peers", []):
+        handle.connect_peer(tuple(peer))
 if job["mode"] == "seed":
     report("ready")
 while True:
     session.wait_for_alert(10_000)
     for alert in session.pop_alerts():
-        if isinstance(alert, lt.torrent_finished_alert) and job["mode"] == "get":
+        if isinstance(alert, lt.torrent_finished_alert) and job["mode"] != "seed":
+            # Its last pieces are checked then, and not yet written.
+            alert.handle.flush_cache()
+        elif isinstance(alert, lt.cache_flushed_alert) and job["mode"] != "seed":
             missing -= 1
             if missing == 0:
                 report("whole")
                 sys.stdout.flush()
-                os._exit(0)
+                if job["mode"] == "get":
+                    os._exit(0)
         elif isinstance(alert, (lt.file_error_alert, lt.torrent_error_alert, lt.listen_failed_alert)):
             print(alert.message(), file=sys.stderr, flush=True)

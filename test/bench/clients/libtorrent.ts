@@ -11,21 +11,28 @@ import { versionOf } from './tool.ts'
 const PYTHON = '/usr/bin/python3'
 const SCRIPT = fileURLToPath(new URL('libtorrent-bench.py', import.meta.url))
 
+interface Torrent {
+  readonly file: BenchFile
+  readonly save: string
+  readonly peers?: readonly PeerAt[]
+}
+
 function start(
-  mode: 'get' | 'seed',
-  address: string,
-  torrents: readonly { file: BenchFile; save: string; peer?: PeerAt }[],
+  mode: 'get' | 'join' | 'seed',
+  { host, port }: PeerAt,
+  torrents: readonly Torrent[],
+  netns?: string,
 ): MeasuredProcess {
   const job = {
     mode,
-    listen: `${address}:0`,
-    torrents: torrents.map(({ file, save, peer }) => ({
+    listen: `${host}:${port}`,
+    torrents: torrents.map(({ file, save, peers = [] }) => ({
       torrentFile: file.torrentFile,
       save,
-      peer: peer ? [peer.host, peer.port] : null,
+      peers: peers.map((peer) => [peer.host, peer.port]),
     })),
   }
-  return new MeasuredProcess(PYTHON, [SCRIPT, JSON.stringify(job)])
+  return new MeasuredProcess(PYTHON, [SCRIPT, JSON.stringify(job)], { netns })
 }
 
 export const libtorrent: Client = {
@@ -33,8 +40,8 @@ export const libtorrent: Client = {
   version: () => versionOf(PYTHON, ['-c', 'import libtorrent; print(libtorrent.__version__)'], /(\d[\d.]+)/),
 
   async get({ wanted, folder, address }) {
-    const torrents = wanted.map(({ file, peer }) => ({ file, peer, save: folder }))
-    const peer = start('get', address, torrents)
+    const torrents = wanted.map(({ file, peer }) => ({ file, peers: [peer], save: folder }))
+    const peer = start('get', { host: address, port: 0 }, torrents)
     const { at } = await peer.event('whole', TRANSFER_TIMEOUT_MS)
     await peer.success(START_TIMEOUT_MS)
     return {
@@ -44,14 +51,28 @@ export const libtorrent: Client = {
     }
   },
 
-  async seed({ files, address }) {
-    const peer = start(
-      'seed',
-      address,
-      files.map((file) => ({ file, save: file.folder })),
-    )
+  join({ file, folder, at, netns, peers }) {
+    const peer = start('join', at, [{ file, save: folder, peers }], netns)
+    return {
+      up: peer.event('listening', START_TIMEOUT_MS),
+      whole: peer
+        .event('whole', TRANSFER_TIMEOUT_MS)
+        .then((event) => ({ at: event.at, path: join(folder, file.name) })),
+      cost: () => peer.cost(),
+      stop: () => peer.stop(),
+    }
+  },
+
+  async seed({ files, address, netns }) {
+    const torrents = files.map((file) => ({ file, save: file.folder }))
+    const peer = start('seed', { host: address, port: 0 }, torrents, netns)
     const { port } = (await peer.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
     await peer.event('ready', START_TIMEOUT_MS)
-    return { peer: { host: address, port }, cost: () => peer.cost(), stop: () => peer.stop() }
+    return {
+      pid: peer.pid,
+      peer: { host: address, port },
+      cost: () => peer.cost(),
+      stop: () => peer.stop(),
+    }
   },
 }

@@ -15,15 +15,11 @@ export function startOurs(
   args: readonly string[],
   address: string,
   bootstrap: string | null = `${address}:${NO_BOOTSTRAP_PORT}`,
+  netns?: string,
 ): MeasuredProcess {
-  return new MeasuredProcess(process.execPath, [
-    CLI,
-    ...args,
-    '--bind',
-    address,
-    ...(bootstrap === null ? [] : ['--bootstrap', bootstrap]),
-    '--json',
-  ])
+  const dht = bootstrap === null ? [] : ['--bootstrap', bootstrap]
+  const line = [CLI, ...args, '--bind', address, ...dht, '--json']
+  return new MeasuredProcess(process.execPath, line, { netns })
 }
 
 export const ours: Client = {
@@ -59,13 +55,28 @@ export const ours: Client = {
     }
   },
 
-  async seed({ files, folder, address }) {
+  join({ file, folder, at, netns, peers }) {
+    const args = ['get', file.torrentFile, '--out', join(folder, 'got'), '--seed', '--port', `${at.port}`]
+    const dials = peers.flatMap(({ host, port }) => ['--peer', `${host}:${port}`])
+    const process_ = startOurs([...args, ...dials], at.host, undefined, netns)
+    return {
+      up: process_.event('metadata', START_TIMEOUT_MS),
+      whole: process_
+        .event('done', TRANSFER_TIMEOUT_MS)
+        .then((event) => ({ at: event.at, path: String(event['path']) })),
+      cost: () => process_.cost(),
+      stop: () => process_.stop(),
+    }
+  },
+
+  async seed({ files, folder, address, netns }) {
     // Kept from sample to sample, beside the shards: a host that starts again hashes nothing.
     const home = join(dirname(files[0]!.folder), 'host')
     await mkdir(home, { recursive: true })
     const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(folder, 'torrents')]
     const root = files.length === 1 ? files[0]!.folder : dirname(files[0]!.folder)
-    const host = startOurs(['seed', root, '--port', '0', '--dht-port', '0', ...folders], address)
+    const ports = ['--port', '0', '--dht-port', '0']
+    const host = startOurs(['seed', root, ...ports, ...folders], address, undefined, netns)
     const listening = await host.event('listening', START_TIMEOUT_MS)
     for (const { infoHash } of files) {
       await host.event(
@@ -74,6 +85,7 @@ export const ours: Client = {
       )
     }
     return {
+      pid: host.pid,
       peer: { host: address, port: Number(listening['port']) },
       cost: () => host.cost(),
       stop: () => host.stop(),

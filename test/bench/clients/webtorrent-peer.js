@@ -1,4 +1,7 @@
-/** Stock WebTorrent, as its documentation shows it: `node webtorrent-peer.js JSON`, the job as in libtorrent-bench.py. */
+/**
+ * Stock WebTorrent, as its documentation shows it: `node webtorrent-peer.js JSON`, the job much as in
+ * libtorrent-bench.py: `{ mode: 'get' | 'seed', torrents: [{ torrentFile, save, peer: [HOST, PORT] }] }`.
+ */
 import { readFileSync } from 'node:fs'
 import WebTorrent from 'webtorrent'
 

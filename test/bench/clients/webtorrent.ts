@@ -34,6 +34,11 @@ export const webtorrent: Client = {
     const peer = new MeasuredProcess(process.execPath, [SCRIPT, JSON.stringify({ mode: 'seed', torrents })])
     const { port } = (await peer.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
     await peer.event('ready', START_TIMEOUT_MS)
-    return { peer: { host: address, port }, cost: () => peer.cost(), stop: () => peer.stop() }
+    return {
+      pid: peer.pid,
+      peer: { host: address, port },
+      cost: () => peer.cost(),
+      stop: () => peer.stop(),
+    }
   },
 }

@@ -13,13 +13,13 @@ const SHARD_BYTES = 4_000_000_000
 const IDLE_AFTER_MS = 20_000
 const IDLE_MS = 40_000
 
-interface Shelved {
+export interface Shelved {
   readonly shelf: Shelf
   readonly bench: Bench
 }
 
 /** Starts a host on the shelf; resolves when all its shards are seeding. */
-async function startOnShelf({ shelf, bench }: Shelved, bootstrap?: string): Promise<MeasuredProcess> {
+export async function startOnShelf({ shelf, bench }: Shelved, bootstrap?: string): Promise<MeasuredProcess> {
   const { folder, stateDir, torrentsDir } = shelf
   const host = startOurs(
     [

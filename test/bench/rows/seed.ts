@@ -6,16 +6,45 @@ import { libtorrent } from '../clients/libtorrent.ts'
 import { ours } from '../clients/ours.ts'
 import { webtorrent } from '../clients/webtorrent.ts'
 import type { Bench, BenchFile, Contender, ReadyRow, Row, Sample } from '../model.ts'
-import { costSince, MeasuredProcess } from '../processes.ts'
+import { type BenchEvent, costSince, MeasuredProcess } from '../processes.ts'
 import { present } from './present.ts'
 
 const PULLER = fileURLToPath(new URL('../puller.ts', import.meta.url))
 /** So many blocks in flight drew the most from every seeder; libtorrent's own limit is the same. */
 const IN_FLIGHT = 2_000
 
+type Pulled = Pick<BenchFile, 'infoHash' | 'length' | 'pieceLength' | 'torrentFile'>
+
+interface PullOptions {
+  /** Every piece is hashed, and nothing is measured. */
+  readonly check: boolean
+  /** Draws no more than so much, from the front. */
+  readonly mostBytes?: number
+}
+
+/** Starts one puller. */
+export function startPull(
+  peer: Seeding['peer'],
+  { infoHash, length, pieceLength, torrentFile }: Pulled,
+  options: PullOptions,
+): { readonly puller: MeasuredProcess; readonly done: Promise<BenchEvent> } {
+  const job = { ...peer, infoHash, length, pieceLength, torrentFile, ...options, inFlight: IN_FLIGHT }
+  const puller = new MeasuredProcess(process.execPath, [PULLER, JSON.stringify(job)])
+  const done = (async () => {
+    const over = await puller.event(
+      ({ event }) => event === 'done' || event === 'failed',
+      TRANSFER_TIMEOUT_MS,
+    )
+    if (over.event === 'failed') throw new Error(`puller: ${over['message']}`)
+    await puller.exited
+    return over
+  })()
+  return { puller, done }
+}
+
 /** Draws `file` once from `seeding`, with `pullers` at once; gives the milliseconds each of them took. */
-export async function pull(
-  { peer }: Pick<Seeding, 'peer'>,
+async function pull(
+  { peer }: Seeding,
   file: BenchFile,
   { check, pullers = 1 }: { readonly check: boolean; readonly pullers?: number },
 ): Promise<{
@@ -23,27 +52,12 @@ export async function pull(
   readonly firstBlockMs: number
   readonly cpuSeconds: number
 }> {
-  const { infoHash, length, pieceLength, torrentFile } = file
-  const job = { ...peer, infoHash, length, pieceLength, torrentFile, check, inFlight: IN_FLIGHT }
-  const processes = Array.from(
-    { length: pullers },
-    () => new MeasuredProcess(process.execPath, [PULLER, JSON.stringify(job)]),
-  )
-  const events = await Promise.all(
-    processes.map(async (puller) => {
-      const over = await puller.event(
-        ({ event }) => event === 'done' || event === 'failed',
-        TRANSFER_TIMEOUT_MS,
-      )
-      if (over.event === 'failed') throw new Error(`puller: ${over['message']}`)
-      await puller.exited
-      return over
-    }),
-  )
+  const pulls = Array.from({ length: pullers }, () => startPull(peer, file, { check }))
+  const events = await Promise.all(pulls.map(({ done }) => done))
   return {
     tookMs: events.map((event) => Number(event['tookMs'])),
     firstBlockMs: Number(events[0]!['firstBlockMs']),
-    cpuSeconds: processes.reduce((sum, puller) => sum + puller.cost().cpuSeconds, 0),
+    cpuSeconds: pulls.reduce((sum, { puller }) => sum + puller.cost().cpuSeconds, 0),
   }
 }
 

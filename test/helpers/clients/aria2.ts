@@ -37,14 +37,15 @@ const STATUS_KEYS = [
 
 export const aria2: ClientKind = {
   name: 'aria2',
+  recipe: 'aria2',
   requirements: [program('aria2c')],
 
-  async start(t, host, { bootstrap, folder }) {
+  async start(t, host, { setUp, folder }) {
     const args = [
       '--enable-rpc',
       `--rpc-listen-port=${RPC_PORT}`,
       `--dir=${folder}`,
-      `--dht-entry-point=${bootstrap}`,
+      ...setUp.args,
       '--summary-interval=0',
     ]
     // With a home of its own it finds neither a configuration nor an old dht.dat.

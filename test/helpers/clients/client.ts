@@ -1,14 +1,17 @@
 /**
  * What the interop tests ask of a standard BitTorrent client. Every adapter runs the client as its makers ship
- * it: factory settings apart from ports, paths and the bootstrap of the DHT.
+ * it: factory settings apart from ports, paths and what the recipe of `gguf-swarm recipe` says.
  */
 import type { TestContext } from 'node:test'
+import type { ClientName, SetUp } from '../../../src/commands/recipes.ts'
 import type { Host, Requirement } from '../netns.ts'
 import { until } from '../until.ts'
 
 export interface ClientOptions {
-  /** `address:port` of the only DHT node the client is told about. */
-  readonly bootstrap: string
+  /** What `gguf-swarm recipe` says of it. */
+  readonly setUp: SetUp
+  /** The .torrent of a small shard of the fleet. */
+  readonly fleetTorrent: string
   /** An empty folder of its own: settings, DHT state and downloads. */
   readonly folder: string
 }
@@ -25,6 +28,7 @@ export interface TorrentClient {
 
 export interface ClientKind {
   readonly name: string
+  readonly recipe: ClientName
   /** What must be installed for it. */
   readonly requirements: readonly Requirement[]
   /** Resolves when the client takes orders. */

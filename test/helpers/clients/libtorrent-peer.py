@@ -1,4 +1,4 @@
-"""A libtorrent session in its default settings, apart from where it listens and its DHT bootstrap.
+"""A libtorrent session in its default settings, apart from where it listens and those it is given.
 
 Reads one JSON order a line on standard input:
   {"id": 1, "save": FOLDER, "magnet": LINK}   or   {"id": 1, "save": FOLDER, "torrentFile": PATH}
@@ -14,11 +14,11 @@ import threading
 
 import libtorrent
 
-address, bootstrap = sys.argv[1:3]
+address, settings = sys.argv[1:3]
 session = libtorrent.session(
     {
         "listen_interfaces": f"{address}:6881",
-        "dht_bootstrap_nodes": bootstrap,
+        **json.loads(settings),
         # What is reported, not what is done.
         "alert_mask": libtorrent.alert.category_t.status_notification
         | libtorrent.alert.category_t.error_notification,

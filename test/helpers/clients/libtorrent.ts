@@ -15,6 +15,7 @@ type PeerEvent =
 
 export const libtorrent: ClientKind = {
   name: 'libtorrent',
+  recipe: 'libtorrent',
   requirements: [
     {
       name: 'python3-libtorrent',
@@ -22,8 +23,8 @@ export const libtorrent: ClientKind = {
     },
   ],
 
-  async start(t, host, { bootstrap, folder }) {
-    const args = [PEER, host.address, bootstrap]
+  async start(t, host, { setUp, folder }) {
+    const args = [PEER, host.address, JSON.stringify(setUp.settings)]
     const peer = startProcess<PeerEvent>(t, PYTHON, args, { netns: host.netns, input: true })
     await peer.waitForEvent('listening', { timeoutMs: CLIENT_START_TIMEOUT_MS })
 

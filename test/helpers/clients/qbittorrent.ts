@@ -3,10 +3,8 @@
  *
  * Before 5.0 no setting names the bootstrap of its DHT: the five public ones are built in, and none is reachable
  * in a private network. It does join every node a .torrent names (BEP 5, `nodes`), and from then on finds
- * magnets there too. So that is what its user does in a private fleet: open one .torrent of the fleet first. Here
- * it is an introduction: one byte, never downloaded, whose `nodes` name the bootstrap.
+ * magnets there too. So that is what its user does in a private fleet: open one .torrent of the fleet first.
  */
-import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { program } from '../netns.ts'
@@ -45,9 +43,10 @@ const FAILED = new Set(['error', 'missingFiles'])
 
 export const qbittorrent: ClientKind = {
   name: 'qBittorrent',
+  recipe: 'qbittorrent',
   requirements: [program('qbittorrent-nox')],
 
-  async start(t, host, { bootstrap, folder }) {
+  async start(t, host, { setUp, fleetTorrent, folder }) {
     await mkdir(join(folder, 'qBittorrent', 'config'), { recursive: true })
     await writeFile(join(folder, 'qBittorrent', 'config', 'qBittorrent.conf'), SETTINGS)
     const args = [`--profile=${folder}`, `--webui-port=${WEB_PORT}`]
@@ -99,9 +98,7 @@ export const qbittorrent: ClientKind = {
       timeoutMs: CLIENT_START_TIMEOUT_MS,
       what: 'qBittorrent to answer',
     })
-    const torrentFile = join(folder, 'introduction.torrent')
-    await writeFile(torrentFile, introduction(bootstrap))
-    await add({ torrentFile }, { savepath: folder, paused: 'true' })
+    if (setUp.opensTorrentFirst) await add({ torrentFile: fleetTorrent }, { savepath: folder })
     return {
       async download(source, { timeoutMs }) {
         return (await whole(await add(source, { savepath: folder }), timeoutMs)).content_path
@@ -117,15 +114,4 @@ export const qbittorrent: ClientKind = {
       },
     }
   },
-}
-
-/** The smallest .torrent whose `nodes` key names `bootstrap` ('address:port'). */
-function introduction(bootstrap: string): Buffer {
-  const [address, port] = bootstrap.split(':') as [string, string]
-  const pieces = createHash('sha1').update('\n').digest()
-  return Buffer.concat([
-    Buffer.from(`d4:infod6:lengthi1e4:name12:introduction12:piece lengthi16384e6:pieces20:`),
-    pieces,
-    Buffer.from(`e5:nodesll${address.length}:${address}i${port}eeee`),
-  ])
 }

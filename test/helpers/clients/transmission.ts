@@ -42,11 +42,11 @@ const STATUS_FIELDS = [
 
 export const transmission: ClientKind = {
   name: 'Transmission',
+  recipe: 'transmission',
   requirements: [program('transmission-daemon')],
 
-  async start(t, host, { bootstrap, folder }) {
-    // The one place where Transmission looks for a DHT of one's own: "address port" a line.
-    await writeFile(join(folder, 'dht.bootstrap'), `${bootstrap.replace(':', ' ')}\n`)
+  async start(t, host, { setUp, folder }) {
+    await writeFile(join(folder, setUp.file!.name), setUp.file!.text)
     const args = ['--foreground', '--log-info', '--config-dir', folder, '--download-dir', folder]
     startProcess(t, 'transmission-daemon', args, { netns: host.netns, env: { HOME: folder } })
     const http = await httpInside(t, host, RPC_PORT, folder)

@@ -1,8 +1,8 @@
 /** What is an id, and what a name. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isName, readIds } from '../../src/commands/torrent-ids.ts'
 import { UsageError } from '../../src/errors.ts'
+import { isName, readIds } from '../../src/fleet/torrent-ids.ts'
 
 const HEX = '0123456789abcdef0123456789abcdef01234567'
 

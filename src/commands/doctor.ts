@@ -1,0 +1,98 @@
+/** `gguf-swarm doctor [dir]`: what keeps a host from running well on this machine, and how to fix it. */
+import type { Argv } from 'yargs'
+import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
+import { FailedError } from '../errors.ts'
+import { examine } from '../fleet/doctor/doctor.ts'
+import type { Finding } from '../fleet/doctor/finding.ts'
+import { printable } from '../log.ts'
+import { type CommandContext, jsonWriter } from './context.ts'
+import type { ArgumentsOf } from './define.ts'
+import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { seedCommand } from './seed.ts'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .options({
+      ...LISTEN_OPTIONS,
+      ...DHT_OPTIONS,
+      'state-dir': {
+        type: 'string',
+        default: DEFAULTS.stateDir,
+        requiresArg: true,
+        describe: 'folder for identity and records',
+      },
+      'torrents-dir': {
+        type: 'string',
+        default: DEFAULTS.torrentsDir,
+        requiresArg: true,
+        describe: 'folder for .torrent files',
+      },
+      'max-conns': {
+        type: 'number',
+        default: DEFAULTS.maxConns,
+        requiresArg: true,
+        describe: 'connections at once',
+      },
+      advertise: {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'HOST:PORT others reach this host at',
+      },
+      ...JSON_OPTION,
+    } as const)
+    .example('$0 doctor', 'a host as `seed` would start it here')
+    .example('$0 doctor /srv/models --port 6881 --bootstrap 10.0.0.1:51820', 'one with these options')
+
+type DoctorArguments = ArgumentsOf<typeof builder>
+
+async function runDoctor(args: DoctorArguments, context: CommandContext): Promise<void> {
+  const port = (value: number | undefined, option: string): number | null =>
+    value === undefined || value === 0 ? null : parsePortOption(value, option)
+  const { dir: folder, stateDir, torrentsDir, bind, maxConns, advertise = [] } = args
+  for (const text of advertise) parseAddressOption(text, '--advertise')
+  const ports = { port: port(args.port, '--port'), dhtPort: port(args.dhtPort, '--dht-port') }
+  const dht = dhtChoice(args.bootstrap, args.public)
+  const findings = await examine(
+    { folder, stateDir, torrentsDir, bind, ...ports, dht, advertise, maxConns },
+    context.signal,
+  )
+  const failed = findings.filter(({ verdict }) => verdict === 'fail')
+  if (args.json) {
+    const write = jsonWriter(context.out)
+    for (const finding of findings) write({ event: 'check', ...finding })
+    write({ event: 'doctor', ...{ ok: failed.length === 0, failed: failed.length } })
+  } else {
+    const hasColours = context.terminal?.hasColours ?? false
+    for (const line of renderFindings(findings, hasColours)) context.out(`${line}\n`)
+  }
+  if (failed.length === 0) return
+  throw new FailedError(
+    'not-well',
+    `${failed.length} of ${findings.length} checks failed: ${failed.map(({ title }) => title).join(', ')}`,
+  )
+}
+
+const MARKS = { ok: '✓', note: '!', fail: '✗' } as const
+const COLOURS = { ok: 32, note: 33, fail: 31 } as const
+
+/** A line for each finding, and one below it that says what to do. Pure. */
+export function renderFindings(findings: readonly Finding[], hasColours: boolean): readonly string[] {
+  const width = Math.max(...findings.map(({ title }) => title.length))
+  return findings.flatMap(({ title, verdict, found, fix }) => {
+    const mark = hasColours ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[39m` : MARKS[verdict]
+    const line = `${mark} ${title.padEnd(width)}  ${printable(found)}`
+    return fix === null ? [line] : [line, `${' '.repeat(width + 4)}→ ${printable(fix)}`]
+  })
+}
+
+/** The `doctor` command. */
+export const doctorCommand = {
+  command: 'doctor [dir]',
+  describe: 'Check this machine for a host: ports, DHT, clock, disk, limits; says how to fix what is wrong',
+  // What is set for `seed` is what is to be examined.
+  like: seedCommand.command.split(' ')[0],
+  builder,
+  run: runDoctor,
+}

@@ -1,0 +1,67 @@
+/** `gguf-swarm recipe <client> [what]`: how a standard client joins this fleet's DHT, with its own values. */
+import type { Argv } from 'yargs'
+import { addressOf, isLoopback } from '../swarm/address.ts'
+import { type CommandContext, jsonWriter } from './context.ts'
+import type { ArgumentsOf } from './define.ts'
+import { magnetsOf } from './magnet.ts'
+import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { CLIENTS, recipeOf, recipeText } from './recipes.ts'
+
+/** Stands where a magnet is to be pasted, when none was asked for. */
+const ANY_MAGNET = 'magnet:?xt=urn:btih:…'
+
+const builder = (yargs: Argv) =>
+  yargs
+    .positional('client', { choices: CLIENTS, demandOption: true, describe: 'the client to set up' } as const)
+    .positional('what', {
+      type: 'string',
+      describe:
+        "what to fetch with it: a shard's or model's name, infohash, magnet link, .torrent or .gguf file",
+    })
+    .options({ bind: LISTEN_OPTIONS.bind, ...DHT_OPTIONS, ...FLEET_OPTIONS, ...JSON_OPTION } as const)
+    .example('$0 recipe qbittorrent --bootstrap 10.0.0.1:51820', 'how qBittorrent joins that DHT')
+    .example('$0 recipe aria2 tiny-llama', 'the command line that fetches that model')
+
+type RecipeArguments = ArgumentsOf<typeof builder>
+
+async function runRecipe(args: RecipeArguments, context: CommandContext): Promise<void> {
+  const { client, what, json, bind } = args
+  const dht = dhtChoice(args.bootstrap, args.public)
+  const magnets = what === undefined ? [] : await magnetsOf({ ...args, what }, [], context.signal)
+  const [magnet = ANY_MAGNET, ...more] = magnets.map((named) => named.magnet)
+  if (dht.kind === 'public') {
+    context.log.info('Every client is in the public DHT as it comes: there is nothing to set up.')
+    for (const link of [magnet, ...more]) context.out(`${link}\n`)
+    return
+  }
+  const [named] = dht.bootstrap
+  // Most clients take loopback addresses for nobody's, and no other machine can use one.
+  const bootstrap =
+    named !== undefined && isLoopback(named.host) ? { ...named, host: await addressOf(bind) } : named!
+  const recipe = recipeOf(client, { bootstrap, magnet })
+  if (json) {
+    jsonWriter(context.out)({
+      event: 'recipe',
+      ...recipe,
+      ...{ text: recipeText(recipe), magnets: [magnet, ...more] },
+    })
+    return
+  }
+  context.out(`${recipeText(recipe)}\n`)
+  if (more.length > 0)
+    context.out(`\nThe other shards of ${what}:\n${more.map((link) => `  ${link}\n`).join('')}`)
+  if (named !== bootstrap) {
+    context.log.info(
+      `(${bootstrap.host} is this machine: no bootstrap node was named, and others cannot use 127.0.0.1.)`,
+    )
+  }
+}
+
+/** The `recipe` command. */
+export const recipeCommand = {
+  command: 'recipe <client> [what]',
+  describe:
+    'Print how a standard client (qBittorrent, Transmission, aria2, …) joins this DHT and fetches from it',
+  builder,
+  run: runRecipe,
+}

@@ -1,0 +1,84 @@
+/**
+ * The thread that reads downloads back: answers for one written piece at a time, and goes on with the SHA-256 of
+ * the files, a piece of each in turn, while nobody asks.
+ */
+import { parentPort } from 'node:worker_threads'
+import { messageOf, systemCode } from '../errors.ts'
+import type { HashedResult } from './hash-bytes.ts'
+import { ReadBack, type ReadBackJob } from './read-back.ts'
+
+/** What is asked of the thread; `id` names a file. */
+export type ReadBackOrder =
+  | { readonly kind: 'open'; readonly id: number; readonly job: ReadBackJob }
+  | { readonly kind: 'check'; readonly id: number; readonly index: number }
+  | { readonly kind: 'end'; readonly id: number }
+  | { readonly kind: 'close'; readonly id: number }
+
+/** What it answers: one `checked` for each `check`, one `result` for an `end`; nothing more after `failed`. */
+export type ReadBackReply =
+  | { readonly kind: 'checked'; readonly id: number; readonly index: number; readonly isRight: boolean }
+  | { readonly kind: 'result'; readonly id: number; readonly result: HashedResult }
+  | { readonly kind: 'failed'; readonly id: number; readonly code: string; readonly message: string }
+
+const files = new Map<number, ReadBack>()
+let isTurnDue = false
+
+parentPort?.on('message', (order: ReadBackOrder) => {
+  guarded(order.id, () => obey(order))
+  planTurn()
+})
+
+function obey(order: ReadBackOrder): void {
+  const { id } = order
+  if (order.kind === 'open') {
+    files.set(id, new ReadBack(order.job))
+    return
+  }
+  const file = files.get(id)
+  if (file === undefined) return // it failed, and was told so
+  if (order.kind === 'check') {
+    reply({ kind: 'checked', id, index: order.index, isRight: file.check(order.index) })
+  } else if (order.kind === 'end') {
+    file.end()
+  } else {
+    forget(id)
+  }
+}
+
+/** What was written comes first: pieces wait for it, with peers behind them. */
+function planTurn(): void {
+  if (isTurnDue || ![...files.values()].some((file) => file.isBehind || file.isEnded)) return
+  isTurnDue = true
+  setImmediate(() => {
+    isTurnDue = false
+    for (const [id, file] of [...files]) guarded(id, () => goOn(id, file))
+    planTurn()
+  })
+}
+
+function goOn(id: number, file: ReadBack): void {
+  if (file.isBehind) {
+    file.catchUp()
+  } else if (file.isEnded) {
+    reply({ kind: 'result', id, result: file.result() })
+    forget(id)
+  }
+}
+
+function guarded(id: number, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    forget(id)
+    reply({ kind: 'failed', id, code: systemCode(error), message: messageOf(error) })
+  }
+}
+
+function forget(id: number): void {
+  files.get(id)?.close()
+  files.delete(id)
+}
+
+function reply(message: ReadBackReply): void {
+  parentPort?.postMessage(message)
+}

@@ -1,0 +1,37 @@
+/** The man page: fresh, and rendered without a word of complaint. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { freshManPage, MAN_PAGE } from '../../man/make.ts'
+import { MANUALS } from '../../src/commands/all.ts'
+import { program } from '../helpers/netns.ts'
+
+test('it is the one that the commands give: `npm run man` writes it', async () => {
+  assert.equal(await readFile(MAN_PAGE, 'utf8'), freshManPage())
+  for (const { name, options } of MANUALS) {
+    assert.ok(freshManPage().includes(`.SS gguf\\-swarm ${name}`))
+    for (const option of options)
+      assert.ok(freshManPage().includes(`\\-\\-${option.name.replaceAll('-', '\\-')}`))
+  }
+})
+
+for (const [command, ...args] of [
+  ['mandoc', '-Tlint', '-Wwarning'],
+  ['groff', '-man', '-ww', '-Tutf8'],
+  ['man', '--warnings', '-l'],
+] as const) {
+  const { CI } = process.env
+  const isThere = program(command).isThere()
+  if (!isThere && CI === 'true') throw new Error(`needs ${command}; .ci/run installs what is missing`)
+
+  test(`${command} finds nothing wrong with it`, { skip: isThere ? false : `needs ${command}` }, () => {
+    const { status, stdout, stderr } = spawnSync(command, [...args, fileURLToPath(MAN_PAGE)], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stdout + stderr)
+    assert.equal(stderr, '')
+    assert.doesNotMatch(stdout, /WARNING|ERROR/)
+  })
+}
