@@ -135,11 +135,21 @@ function isAbort(error: unknown): boolean {
   return error === controller.signal.reason || (error instanceof Error && error.name === 'AbortError')
 }
 
-function stop(): void {
-  if (interrupted) process.exit(EXIT.interrupted)
+/** The first signal stops gracefully; a second one, or five seconds, end whatever hangs. */
+function stop(signal: NodeJS.Signals = 'SIGTERM'): void {
+  if (interrupted) endBy(signal)
   interrupted = true
   controller.abort()
-  setTimeout(() => process.exit(EXIT.interrupted), STOP_DEADLINE_MS).unref()
+  setTimeout(() => endBy(signal), STOP_DEADLINE_MS).unref()
+}
+
+/**
+ * Dies of the signal as a process does that never listened for it. An exit would wait for the threads that are at the
+ * disk, and a disk that hangs keeps them for ever.
+ */
+function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
 }
 
 function fail(error: unknown): void {

@@ -65,9 +65,18 @@ export class FailedError extends SwarmError {
   }
 }
 
+/** Errors of disks that Node has only a number for, on Linux and (EDQUOT) on macOS. */
+const NAMELESS: Readonly<Record<string, string>> = {
+  'Unknown system error -122': 'EDQUOT',
+  'Unknown system error -69': 'EDQUOT',
+  'Unknown system error -116': 'ESTALE',
+  'Unknown system error -117': 'EUCLEAN',
+}
+
 /** The system's own code of an error (`ENOENT`, `EADDRINUSE`, …), or '' when it has none. */
 export function systemCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return ''
+  return NAMELESS[error.code] ?? error.code
 }
 
 /** The text of anything thrown. */
@@ -75,8 +84,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'EFBIG', 'ENOTDIR'])
-
+/** The system's codes that make an error one of the disk, each with what is said of it. */
 const DISK_ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',
@@ -84,6 +92,8 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; change its permissions or choose another folder',
   EPERM: 'permission denied; change its permissions or choose another folder',
   EIO: 'the disk reported a read or write error; check the disk',
+  ESTALE: 'the network file system lost sight of it; mount it again or choose another folder',
+  EUCLEAN: 'the file system is damaged; check it, or choose another folder',
   ENOTDIR: 'a file stands where a folder is needed; choose another folder',
   EFBIG: 'the file system cannot hold a file this large; choose another folder',
 }
@@ -94,8 +104,7 @@ const DISK_ADVICE: Readonly<Record<string, string>> = {
  */
 export function asDiskError(error: unknown, path: string): unknown {
   const code = systemCode(error)
-  if (error instanceof SwarmError || !DISK_CODES.has(code)) return error
-  return new DiskError(code, `cannot write ${path}: ${DISK_ADVICE[code] ?? messageOf(error)}`, {
-    cause: error,
-  })
+  const advice = DISK_ADVICE[code]
+  if (error instanceof SwarmError || advice === undefined) return error
+  return new DiskError(code, `cannot write ${path}: ${advice}`, { cause: error })
 }

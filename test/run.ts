@@ -2,7 +2,7 @@
  * Runs the tests with node:test and nothing else.
  *
  *   node test/run.ts                the short form, some three minutes on two cores
- *   node test/run.ts all            every group
+ *   node test/run.ts all            every group but those that are run only by name
  *   node test/run.ts swarm page …   these groups
  *
  * Groups are in two lanes that run beside each other: in the one they compute, in the other they mostly wait for what
@@ -16,27 +16,31 @@ interface Group {
   /** Files at once. */
   readonly parallel: number
   readonly lane: 'computes' | 'waits'
-  /** Left out of the short form. */
-  readonly isLong?: boolean
+  /** `all`: left out of the short form; `named`: run only by its name. */
+  readonly only?: 'all' | 'named'
 }
 
 const GROUPS: Readonly<Record<string, Group>> = {
   unit: {
     files: [
       'test/*.test.ts',
-      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,commands,web,page-unit}/*.test.ts',
+      'test/{gguf,metainfo,library,swarm-unit,fleet,manual,deploy,commands,web,page-unit}/*.test.ts',
     ],
     parallel: 2,
     lane: 'computes',
   },
   swarm: { files: ['test/swarm/*.test.ts'], parallel: 4, lane: 'computes' },
+  faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'waits' },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
   fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes' },
-  page: { files: ['test/page/*.test.ts'], parallel: 1, lane: 'computes' },
-  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
+  page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes' },
+  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'waits', only: 'all' },
   // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
-  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
-  interop: { files: ['test/interop/*.test.ts'], parallel: 1, lane: 'waits', isLong: true },
+  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'waits', only: 'all' },
+  // Each in a network of its own; Transmission waits a minute for its DHT, and others work meanwhile.
+  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'all' },
+  // Minutes and hundreds of megabytes: before a release.
+  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
 }
 /** No file takes so long, and one that hangs is ended. */
 const FILE_TIMEOUT_MS = 600_000
@@ -51,8 +55,8 @@ console.log(failed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# faile
 process.exitCode = failed.length === 0 ? 0 : 1
 
 function wanted(names: readonly string[]): readonly string[] {
-  const all = Object.keys(GROUPS)
-  if (names.length === 0) return all.filter((name) => groupOf(name).isLong !== true)
+  const all = Object.keys(GROUPS).filter((name) => groupOf(name).only !== 'named')
+  if (names.length === 0) return all.filter((name) => groupOf(name).only === undefined)
   return names.includes('all') ? all : names
 }
 

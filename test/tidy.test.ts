@@ -64,6 +64,23 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/**
+ * Where the time of day is asked for: to be told to people, or to be held against the times of files. It jumps when
+ * somebody sets the clock, so everything that waits, expires or measures goes by `performance.now()`.
+ */
+const TIME_OF_DAY = [
+  'src/commands/status.ts',
+  'src/fleet/coordinator.ts',
+  'src/fleet/doctor/machine.ts',
+  'src/fleet/host-member.ts',
+  'src/fleet/name-search.ts',
+  'src/fleet/roster.ts',
+  'src/fleet/verify/catalogue-checks.ts',
+  'src/library/rechecker.ts',
+  'src/library/settling.ts',
+  'src/web/metrics.ts',
+]
+
 interface Import {
   readonly from: string
   readonly isType: boolean
@@ -227,6 +244,14 @@ test('only cli.ts touches the process and the console', () => {
         : [],
     )
   assertNone(problems)
+})
+
+test('what waits, expires or measures does not go by the time of day', () => {
+  const problems = src
+    .filter((source) => /\bDate\.now\b/.test(stripped(source, { strings: true })))
+    .map(({ path }) => path)
+    .filter((path) => !TIME_OF_DAY.includes(path) && !path.startsWith('src/web/page/')) // a page comes and goes
+  assertNone(problems.map((path) => `${path}: Date.now`))
 })
 
 test('nothing is left to do, and no test is left out without a reason', () => {

@@ -139,8 +139,8 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
   const write = json ? jsonWriter(context.out) : null
   const { err, isInteractive, columns } = context
   const display = new ProgressDisplay({ write: err, isInteractive, columns })
-  const startedAt = Date.now()
-  const seconds = (): string => formatSeconds((Date.now() - startedAt) / 1000)
+  const startedAt = performance.now()
+  const seconds = (): string => formatSeconds((performance.now() - startedAt) / 1000)
   const told = new Set<string>()
   const path = (path: string): void => {
     if (!json && !told.has(path)) context.out(`${path}\n`)

@@ -153,11 +153,11 @@ export class ProgressDisplay {
   /** From now on the shards of a model are also summed up in a line of their own. */
   follow(name: string, shards: readonly { readonly infoHash: InfoHash; readonly length: number }[]): void {
     const lengths = new Map(shards.map(({ infoHash, length }) => [infoHash, length]))
-    this.#followed.push({ name, lengths, done: new Set(), pace: new Pace(), printedAt: Date.now() })
+    this.#followed.push({ name, lengths, done: new Set(), pace: new Pace(), printedAt: performance.now() })
   }
 
   update(state: GetState): void {
-    const now = Date.now()
+    const now = performance.now()
     const known = this.#states.get(state.infoHash) ?? { state, pace: new Pace(), printedAt: 0, said: '' }
     known.state = state
     known.pace.add(now, state.verifiedBytes)
@@ -213,7 +213,7 @@ export class ProgressDisplay {
   }
 
   #printTotal(followed: Followed): void {
-    followed.printedAt = Date.now()
+    followed.printedAt = performance.now()
     const pace = followed.pace.bytesPerSecond()
     this.#write(`${renderTotal(this.#totalOf(followed), pace, Number.POSITIVE_INFINITY)}\n`)
   }

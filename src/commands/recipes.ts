@@ -89,20 +89,25 @@ const RECIPES: Readonly<Record<ClientName, (values: RecipeValues) => Omit<Recipe
     }
   },
   rtorrent: ({ bootstrap, magnet }) => {
-    const lines = ['dht.mode.set = on', `schedule2 = fleet_dht, 2, 60, "dht.add_node=${address(bootstrap)}"`]
+    const dht = ['dht.mode.set = on', `schedule2 = fleet_dht, 1, 60, "dht.add_node=${address(bootstrap)}"`]
+    const lines = [
+      'execute.nothrow = sh, -c, "mkdir -p ~/.rtorrent-session"',
+      'session.path.set = ~/.rtorrent-session',
+      ...dht,
+    ]
     return {
       title: 'rTorrent',
       setUp: { ...NOTHING, file: { name: '.rtorrent.rc', text: `${lines.join('\n')}\n` } },
       steps: [
         {
-          say: 'Its DHT is off as it comes. Put these lines into ~/.rtorrent.rc, and start it again:',
+          say: 'Its DHT is off as it comes, and does nothing without a session folder. Put these lines into ~/.rtorrent.rc (leave out the first two if you have such a folder), and start it again:',
           lines,
         },
         { say: 'Then add a magnet: press backspace, paste it, press enter.', lines: [magnet] },
       ],
       expect:
         'It begins within a minute of its start: its DHT begins to look for peers some time after it knows a node.',
-      short: `"${lines.join('" and "')}" in ~/.rtorrent.rc`,
+      short: `"${dht.join('" and "')}" in ~/.rtorrent.rc, and a session folder`,
     }
   },
   deluge: ({ magnet }) => ({

@@ -255,8 +255,8 @@ function fleetLine(log: Log): NonNullable<SeederListener['onFleetHost']> {
 export function routingLine(log: Log): (nodeId: string) => void {
   let saidAt = Number.NEGATIVE_INFINITY
   return (nodeId) => {
-    if (Date.now() - saidAt < ROUTING_LINE_MS) return
-    saidAt = Date.now()
+    if (performance.now() - saidAt < ROUTING_LINE_MS) return
+    saidAt = performance.now()
     log.info(`[DHT] Routing updated: ${nodeId}`)
   }
 }

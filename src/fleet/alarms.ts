@@ -27,8 +27,6 @@ export class AlarmBoard {
   readonly #rotten = new Map<string, Raised>()
   /** Shards of which hosts say different SHA-256. */
   readonly #disputed = new Map<InfoHash, Raised>()
-  /** An unchanged shard raises the same again. */
-  readonly #ofShard = new WeakMap<ShardStatus, readonly Raised[]>()
   #told: { readonly shards: readonly ShardStatus[]; readonly models: readonly ModelStatus[] } | null = null
   #current = new Map<string, Alarm>()
   #alarms: readonly Alarm[] = []
@@ -107,15 +105,8 @@ export class AlarmBoard {
       if (until < now && this.#lost.delete(hostId)) this.#told = null
     if (this.#told?.shards === shards && this.#told.models === models) return this.#alarms
     this.#told = { shards, models }
-    const raised = [
-      ...[...this.#lost.values()].map(({ alarm }) => alarm),
-      ...this.#rotten.values(),
-      ...this.#disputed.values(),
-      ...models.flatMap(modelAlarms),
-      ...shards.flatMap((shard) => this.#shardAlarms(shard)),
-    ]
     const next = new Map<string, Alarm>()
-    for (const alarm of raised.sort(bySeverity).slice(0, MAX_ALARMS)) this.#keep(alarm, next)
+    for (const alarm of this.#raised(shards, models)) this.#keep(alarm, next)
     this.#tell(
       'alarm',
       '',
@@ -149,24 +140,35 @@ export class AlarmBoard {
     if (more > 0) this.#log.add(kind, `${prefix}${more} more alarms`)
   }
 
-  #shardAlarms(shard: ShardStatus): readonly Raised[] {
-    const known = this.#ofShard.get(shard) ?? this.#raisedBy(shard)
-    this.#ofShard.set(shard, known)
-    return known
+  /** The first so many, critical ones before warnings. Only what is shown is put into words. */
+  #raised(shards: readonly ShardStatus[], models: readonly ModelStatus[]): readonly Raised[] {
+    const critical = [
+      ...this.#rotten.values(),
+      ...this.#disputed.values(),
+      ...models.filter(({ missing, ambiguous }) => ambiguous || missing.length > 0).flatMap(modelAlarms),
+    ]
+    const unseeded = shards.filter(({ wholeSeeds }) => wholeSeeds === 0)
+    for (const shard of unseeded.slice(0, MAX_ALARMS)) critical.push(noSeeds(shard))
+    const warnings = [...this.#lost.values()].map(({ alarm }) => alarm)
+    const few = shards.filter(({ wholeSeeds }) => wholeSeeds > 0 && wholeSeeds < this.#wantedReplicas)
+    for (const shard of few.slice(0, MAX_ALARMS)) warnings.push(fewSeeds(shard, this.#wantedReplicas))
+    return [...critical, ...warnings].slice(0, MAX_ALARMS)
   }
+}
 
-  #raisedBy(shard: ShardStatus): readonly Raised[] {
-    const { infoHash, name, wholeSeeds, length } = shard
-    const what = `${name} (${infoHash}, ${formatBytes(length)})`
-    if (wholeSeeds === 0) {
-      const message = `0 seeds: nobody online has all of ${what}; start a host that has it`
-      return [{ kind: 'no-seeds', severity: 'critical', message, infoHash }]
-    }
-    if (wholeSeeds >= this.#wantedReplicas) return []
-    const copies = wholeSeeds === 1 ? '1 whole copy' : `${wholeSeeds} whole copies`
-    const message = `${copies} of ${what}, ${this.#wantedReplicas} are wanted; seed it on another host, or use seed --replicate`
-    return [{ kind: 'few-seeds', severity: 'warning', message, infoHash }]
-  }
+const labelOf = ({ name, infoHash, length }: ShardStatus): string =>
+  `${name} (${infoHash}, ${formatBytes(length)})`
+
+function noSeeds(shard: ShardStatus): Raised {
+  const message = `0 seeds: nobody online has all of ${labelOf(shard)}; start a host that has it`
+  return { kind: 'no-seeds', severity: 'critical', message, infoHash: shard.infoHash }
+}
+
+function fewSeeds(shard: ShardStatus, wanted: number): Raised {
+  const { wholeSeeds, infoHash } = shard
+  const copies = wholeSeeds === 1 ? '1 whole copy' : `${wholeSeeds} whole copies`
+  const message = `${copies} of ${labelOf(shard)}, ${wanted} are wanted; seed it on another host, or use seed --replicate`
+  return { kind: 'few-seeds', severity: 'warning', message, infoHash }
 }
 
 function modelAlarms({ name, shards, count, ambiguous }: ModelStatus): Raised[] {
@@ -192,6 +194,3 @@ const aboutOf = ({ hostId, infoHash }: Raised): Pick<Raised, 'hostId' | 'infoHas
   ...(hostId === undefined ? {} : { hostId }),
   ...(infoHash === undefined ? {} : { infoHash }),
 })
-
-const bySeverity = (a: Raised, b: Raised): number =>
-  Number(a.severity === 'warning') - Number(b.severity === 'warning')

@@ -81,6 +81,7 @@ class Attempt<P> {
   #handle: FileHandle | undefined
   #readBack: ReadBackFile | undefined
   #watching: NodeJS.Timeout | undefined
+  #diskFailure: unknown
 
   constructor(options: AttemptOptions<P>) {
     this.#options = options
@@ -89,6 +90,11 @@ class Attempt<P> {
 
   readonly fail = (error: unknown): void => {
     this.#outcome.reject(asDiskError(error, this.#options.partial.out))
+  }
+
+  readonly #failDisk = (error: unknown): void => {
+    this.#diskFailure ??= asDiskError(error, this.#options.partial.out)
+    this.fail(error)
   }
 
   async run(): Promise<Attempted<P>> {
@@ -110,6 +116,8 @@ class Attempt<P> {
       await network.remove(infoHash)
       await this.#preparing?.catch(() => undefined) // its error has ended the attempt already
       await this.#handle?.close()
+      // The last flush comes after the last piece: a file that is not on its disk is not whole.
+      if (isWhole && this.#diskFailure !== undefined) throw this.#diskFailure
     } catch (error) {
       this.#readBack?.close()
       throw error
@@ -174,7 +182,7 @@ class Attempt<P> {
       infoHash,
       ...(known === undefined ? {} : { known }),
       ...(webSeeds && { webSeeds }),
-      store: { partial: this.#opened.promise, onFailed: this.fail },
+      store: { partial: this.#opened.promise, onFailed: this.#failDisk },
       onMetadata: (info) => {
         if (current !== null) return
         try {

@@ -10,7 +10,7 @@ import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { DhtNode } from '../swarm/dht.ts'
 import type { GuardCounters } from '../swarm/udp-guard.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
-import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
 
 /** A restart joins again through the table; half a minute of changes is easily lost. */
 const SAVE_STATE_MS = 30_000
@@ -58,9 +58,11 @@ export class BootstrapNode implements AsyncDisposable {
     this.#companions = parts.companions
     this.#state = parts.state
     this.#lock = parts.lock
-    this.#saveTimer = setInterval(() => {
-      this.#save().catch((error: unknown) => listener.onSaveFailed?.(error))
-    }, SAVE_STATE_MS)
+    const saves = new BackgroundSaves(
+      () => this.#save(),
+      (error) => listener.onSaveFailed?.(error),
+    )
+    this.#saveTimer = setInterval(() => void saves.run(), SAVE_STATE_MS)
   }
 
   /**
@@ -127,9 +129,12 @@ export class BootstrapNode implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
-      await this.#save().catch(() => undefined) // a full disk must not keep it from stopping
+      // Its nodes are read before this waits; a disk that is full must not keep it from stopping, nor one that hangs
+      // its ports.
+      const saved = this.#save().catch(() => undefined)
       await Promise.all(this.#companions.map((companion) => companion.stop()))
       await this.#dht.stop()
+      await saved
       await this.#lock.release()
     })()
     return this.#stopping

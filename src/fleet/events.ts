@@ -18,6 +18,7 @@ export type SeedEvent =
       readonly length: number
       readonly pieceLength: number
       readonly sha256: string
+      /** Where it is; or will be, when an `error` has told that it cannot be written now. */
       readonly torrentFile: string
     }
   | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }
@@ -40,6 +41,12 @@ export type SeedEvent =
   | { readonly event: 'rechecked'; readonly shards: number; readonly bad: number; readonly bytes: number }
   | ReplicationEvent
   | ErrorEvent
+
+/** One more path of a file that is seeded. */
+export const duplicateEvent = (
+  file: string,
+  { relativePath: of, infoHash }: { readonly relativePath: string; readonly infoHash: InfoHash },
+): SeedEvent => ({ event: 'duplicate', file, of, infoHash })
 
 /** Events of `--replicate`: each `replicating` ends in `replicated` or `not-replicated`. */
 export type ReplicationEvent =

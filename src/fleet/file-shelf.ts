@@ -69,8 +69,8 @@ export class FileShelf {
 /** A record that is damaged, or was removed meanwhile, is none. */
 async function readShard(file: string): Promise<ShelfShard | null> {
   try {
-    const { infoHash, name, length, sha256, path, identity } = parseRecord(await readLimited(file))
-    return { infoHash, name, length, sha256, path, identity }
+    const { infoHash, name, length, sha256, path, identity, isSuspect } = parseRecord(await readLimited(file))
+    return isSuspect ? null : { infoHash, name, length, sha256, path, identity }
   } catch {
     return null
   }

@@ -16,12 +16,12 @@ import type {
   FleetEvent,
   FleetName,
   FleetStatus,
-  FleetTotals,
   HostStatus,
   ModelStatus,
   SeenPeers,
   ShardStatus,
 } from './status.ts'
+import { hostStatus, totalsOf } from './summary.ts'
 
 /** What this process itself found out about a shard's swarm. */
 export interface SwarmView {
@@ -36,6 +36,7 @@ const UNSEEN: SwarmView = { seen: null, dhtPeersEstimate: null }
 
 interface Row {
   facts: OfferedShard
+  magnet: string
   /** By host id; a different SHA-256 for the same infohash is a host's lie. */
   readonly offers: Map<string, OfferedShard>
   view: SwarmView
@@ -168,6 +169,7 @@ export class FleetPicture implements RosterListener {
   #shardStatus(row: Row): ShardStatus {
     const { offers, view } = row
     const facts = factsOf(offers) ?? row.facts
+    if (facts.name !== row.facts.name || facts.length !== row.facts.length) row.magnet = magnetFor(facts)
     row.facts = facts
     const liars = dissentersOf(facts, offers)
     this.#alarms.disagreed(
@@ -182,9 +184,24 @@ export class FleetPicture implements RosterListener {
       copies.push({ hostId, state, verifiedBytes })
       if (state === 'seeding' && this.#onlineHost(hostId) !== undefined) wholeSeeds++
     }
-    const magnet = magnetFor({ infoHash, name, length, peers: [] })
-    const { state: _state, verifiedBytes: _verifiedBytes, ...offered } = facts
-    return { ...offered, magnet, copies, wholeSeeds, ...view }
+    // Written out: what is spread into an object takes half as much again, and there may be 100,000 of them.
+    return {
+      infoHash,
+      name,
+      length,
+      pieceLength: facts.pieceLength,
+      sha256: facts.sha256,
+      magnet: row.magnet,
+      model: facts.model,
+      number: facts.number,
+      count: facts.count,
+      architecture: facts.architecture,
+      sizeLabel: facts.sizeLabel,
+      copies,
+      wholeSeeds,
+      seen: view.seen,
+      dhtPeersEstimate: view.dhtPeersEstimate,
+    }
   }
 
   #put(host: KnownHost, shard: OfferedShard): void {
@@ -192,7 +209,7 @@ export class FleetPicture implements RosterListener {
     const { infoHash } = shard
     let row = this.#rows.get(infoHash)
     if (row === undefined) {
-      row = { facts: shard, offers: new Map(), view: UNSEEN, status: null }
+      row = { facts: shard, magnet: magnetFor(shard), offers: new Map(), view: UNSEEN, status: null }
       this.#rows.set(infoHash, row)
       if (host.complete) this.#log.add('shard-offered', `${name} offers ${shard.name}`, { hostId, infoHash })
     }
@@ -246,51 +263,3 @@ export class FleetPicture implements RosterListener {
 
 /** By code units: the same order on every machine. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-
-function hostStatus({ info, address, state, seenAt, shards }: KnownHost): HostStatus {
-  let seeding = 0
-  for (const shard of shards.values()) if (shard.state === 'seeding') seeding++
-  const { hostId, name, version, replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } =
-    info
-  const { rottenShards, recheckedAt = null } = info.integrity ?? {}
-  return {
-    hostId,
-    name,
-    address,
-    version,
-    state,
-    onlineSince: new Date(info.startedAt).toISOString(),
-    seenAt: new Date(seenAt).toISOString(),
-    uploadBytesPerSecond: state === 'online' ? uploadBytesPerSecond : 0,
-    downloadBytesPerSecond: state === 'online' ? downloadBytesPerSecond : 0,
-    freeDiskBytes,
-    replicating,
-    seeding,
-    fetching: shards.size - seeding,
-    ...(info.strangersRefused !== undefined && { strangersRefused: info.strangersRefused }),
-    ...(rottenShards !== undefined && { rottenShards }),
-    ...(recheckedAt !== null && { recheckedAt: new Date(recheckedAt).toISOString() }),
-  }
-}
-
-function totalsOf(
-  hosts: readonly HostStatus[],
-  models: readonly ModelStatus[],
-  shards: readonly ShardStatus[],
-): FleetTotals {
-  const sum = <T>(list: readonly T[], value: (item: T) => number): number =>
-    list.reduce((total, item) => total + value(item), 0)
-  const hostsOnline = hosts.filter(({ state }) => state === 'online').length
-  return {
-    hostsOnline,
-    hostsLost: hosts.length - hostsOnline,
-    models: models.length,
-    wholeModels: models.filter(({ missing }) => missing.length === 0).length,
-    shards: shards.length,
-    copies: sum(shards, ({ wholeSeeds }) => wholeSeeds),
-    bytes: sum(shards, ({ length }) => length),
-    copiesBytes: sum(shards, ({ length, wholeSeeds }) => length * wholeSeeds),
-    uploadBytesPerSecond: sum(hosts, ({ uploadBytesPerSecond }) => uploadBytesPerSecond),
-    downloadBytesPerSecond: sum(hosts, ({ downloadBytesPerSecond }) => downloadBytesPerSecond),
-  }
-}

@@ -2,13 +2,16 @@
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { type PeerAddress, parsePeerAddress } from '../metainfo/peer-address.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
-import { scoreOf, wordOf } from './rendezvous.ts'
+import { scoreOf, wordOf } from './host-score.ts'
 import type { FleetHost } from './replication-policy.ts'
 import type { KnownHost, RosterListener } from './roster.ts'
 import { QuietWatch } from './settled.ts'
 import { type Supplied, Supply } from './supply.ts'
 
-/** Hosts met at the start tell their catalogues within this, so that the rarest is not the first to be heard of. */
+/**
+ * Hosts met at the start, all within a moment of the first one, tell their catalogues within this: the rarest is not the
+ * first to be heard of, nor is a name free because the other file of that name was not heard of yet.
+ */
 const LEARN_MS = 2_000
 /** With a number of copies to keep to, a host that is not known yet is a copy that seems to be lacking. */
 const LEARN_ALL_MS = 10_000
@@ -34,6 +37,8 @@ export class FleetView implements RosterListener {
   readonly #telling = new Map<string, number>()
   readonly #quiet = new QuietWatch()
   readonly #startedAtMs = performance.now()
+  /** When the first host was met. */
+  #metAtMs: number | null = null
   #settled = false
   #rebuiltAtMs = 0
   #isDirty = false
@@ -49,6 +54,7 @@ export class FleetView implements RosterListener {
     if (host.complete) this.#telling.delete(hostId)
     switch (change) {
       case 'online':
+        this.#metAtMs ??= nowMs
         this.#telling.set(hostId, nowMs)
         this.#hosts.set(hostId, host)
         for (const shard of host.shards.values()) this.#put(host, shard)
@@ -106,12 +112,22 @@ export class FleetView implements RosterListener {
   /** Whether enough is known to decide. */
   isReady(): boolean {
     const nowMs = performance.now()
-    const waitedMs = nowMs - this.#startedAtMs
-    if (!this.#options.needsAll) return waitedMs >= LEARN_MS
+    if (!this.#options.needsAll) {
+      const learnedMs = this.#metAtMs === null ? 0 : nowMs - this.#metAtMs
+      this.#settled ||=
+        learnedMs >= PATIENCE_MS || (learnedMs >= LEARN_MS && !this.#isTelling(nowMs, LEARN_MS))
+      return this.#settled
+    }
     const hosts = [...this.#hosts.values()]
+    const waitedMs = nowMs - this.#startedAtMs
     const isQuiet = this.#quiet.observe(hosts, nowMs) && waitedMs >= LEARN_ALL_MS
     this.#settled ||= isQuiet || (hosts.length > 0 && waitedMs >= PATIENCE_MS)
-    return this.#settled && ![...this.#telling.values()].some((sinceMs) => nowMs - sinceMs < PATIENCE_MS)
+    return this.#settled && !this.#isTelling(nowMs, PATIENCE_MS)
+  }
+
+  /** Whether a host came online less than `withinMs` ago and has not told all that it has. */
+  #isTelling(nowMs: number, withinMs: number): boolean {
+    return [...this.#telling.values()].some((sinceMs) => nowMs - sinceMs < withinMs)
   }
 
   #put(host: KnownHost, shard: OfferedShard): void {

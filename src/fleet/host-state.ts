@@ -3,9 +3,10 @@
  * file in the state folder.
  */
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFileAtomic } from '../library/atomic-file.ts'
+import { DiskError, messageOf, systemCode } from '../errors.ts'
+import { TEMPORARY_FILE, writeFileAtomic } from '../library/atomic-file.ts'
 import { isInfoHash } from '../metainfo/info-hash.ts'
 import { type PeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 
@@ -26,11 +27,18 @@ export interface HostState {
 const newId = (): string => randomBytes(20).toString('hex')
 const freshState = (): HostState => ({ hostId: newId(), nodeId: newId(), port: 0, dhtPort: 0, nodes: [] })
 
-/** Reads the state; whatever is missing or damaged is replaced by new values. */
+/**
+ * Reads the state; whatever is missing or damaged is replaced by new values. What a killed process left half-written
+ * beside it is removed: the folder is the caller's alone.
+ * @throws {DiskError} when it is there and cannot be read: a new identity would replace one that is not lost
+ */
 export async function loadHostState(stateDir: string): Promise<HostState> {
   const fresh = freshState()
+  await removeHalfWritten(stateDir)
+  const text = await readState(join(stateDir, STATE_FILE))
+  if (text === null) return fresh
   try {
-    const saved = JSON.parse(await readFile(join(stateDir, STATE_FILE), 'utf8')) as Record<string, unknown>
+    const saved = JSON.parse(text) as Record<string, unknown>
     if (saved['version'] !== STATE_VERSION) return fresh
     const port = (value: unknown): number =>
       typeof value === 'number' && peerAddress('localhost', value) ? value : 0
@@ -43,7 +51,27 @@ export async function loadHostState(stateDir: string): Promise<HostState> {
       nodes: nodes.flatMap((node) => peerAddress(node?.host, node?.port) ?? []),
     }
   } catch {
-    return fresh // no state yet, or a file that is not JSON: ids are made anew and written with the next save
+    return fresh // a file that is not JSON: ids are made anew and written with the next save
+  }
+}
+
+/** null when there is none yet. */
+async function readState(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'ENOENT') return null
+    const advice = 'repair it or its disk, or remove it to start with a new identity'
+    throw new DiskError(code, `cannot read ${path}: ${messageOf(error)}; ${advice}`, { cause: error })
+  }
+}
+
+async function removeHalfWritten(stateDir: string): Promise<void> {
+  const names = await readdir(stateDir).catch(() => [])
+  for (const name of names) {
+    if (!name.startsWith(`.${STATE_FILE}.`) || !TEMPORARY_FILE.test(name)) continue
+    await rm(join(stateDir, name), { force: true }).catch(() => undefined) // in nobody's way
   }
 }
 
@@ -54,4 +82,29 @@ export async function saveHostState(stateDir: string, state: HostState): Promise
     join(stateDir, STATE_FILE),
     `${JSON.stringify({ version: STATE_VERSION, ...state, nodes })}\n`,
   )
+}
+
+/** Saves again and again, beside other work. A disk that stays full is told of once, until a save has worked. */
+export class BackgroundSaves {
+  readonly #save: () => Promise<void>
+  readonly #onFailed: (error: unknown) => void
+  #told: string | null = null
+
+  constructor(save: () => Promise<void>, onFailed: (error: unknown) => void) {
+    this.#save = save
+    this.#onFailed = onFailed
+  }
+
+  /** Resolves when it is done, well or not. */
+  async run(): Promise<void> {
+    try {
+      await this.#save()
+      this.#told = null
+    } catch (error) {
+      const message = messageOf(error)
+      if (message === this.#told) return
+      this.#told = message
+      this.#onFailed(error)
+    }
+  }
 }

@@ -8,7 +8,8 @@ import { PUBLIC_BOOTSTRAP, STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { FailedError } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
-import { addressOf, addressTowards, isLoopback } from '../swarm/address.ts'
+import { addressOf, addressTowards, isLoopback, outwardAddress } from '../swarm/address.ts'
+import { AddressWatch } from '../swarm/address-watch.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import { type DownloadRequest, type Gathering, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
@@ -84,18 +85,20 @@ export class Network implements AsyncDisposable {
   readonly client: SwarmClient
   readonly dht: DhtNode
   readonly #announcer: Announcer
+  readonly #addressWatch: AddressWatch
   readonly #torrents: Map<InfoHash, SwarmTorrent>
   readonly #finding: Finding
   #stopping: Promise<void> | undefined
 
   private constructor(
-    parts: { client: SwarmClient; dht: DhtNode; announcer: Announcer },
+    parts: { client: SwarmClient; dht: DhtNode; announcer: Announcer; addressWatch: AddressWatch },
     torrents: Map<InfoHash, SwarmTorrent>,
     finding: Finding,
   ) {
     this.client = parts.client
     this.dht = parts.dht
     this.#announcer = parts.announcer
+    this.#addressWatch = parts.addressWatch
     this.#torrents = torrents
     this.#finding = finding
   }
@@ -141,20 +144,31 @@ export class Network implements AsyncDisposable {
         }),
       )
       const advertised = options.advertise[0]
-      const host = advertised?.host ?? (await ownAddress(options.bind, bootstrap))
+      const isPrivate = options.dht.kind === 'private'
+      const find = async (): Promise<string | undefined> =>
+        advertised?.host ?? (await ownAddress(options.bind, isPrivate ? bootstrap : []))
       const port = advertised?.port ?? client.port
-      if (host !== undefined) self.address = { host, port }
+      const moveTo = (host: string): void => void Object.assign(self, { address: { host, port } })
+      const host = await find()
+      if (host !== undefined) moveTo(host)
       const announcer = new Announcer({
         dht,
         port,
         identity: options.identity,
-        checkBootstraps: options.dht.kind === 'private',
-        ...(options.dht.kind === 'private' ? { times: { lookupMs: PRIVATE_LOOKUP_MS } } : {}),
-        ...(host !== undefined && isIPv4(host) ? { selfHost: host } : {}),
+        checkBootstraps: isPrivate,
+        ...(isPrivate ? { times: { lookupMs: PRIVATE_LOOKUP_MS } } : {}),
+        selfHost: () => (self.address && isIPv4(self.address.host) ? self.address.host : undefined),
         listener,
       })
+      const addressWatch = new AddressWatch(host, {
+        find,
+        onChange: (host) => {
+          moveTo(host)
+          announcer.kick()
+        },
+      })
       for (const node of options.savedNodes) dht.addNode(node)
-      return new Network({ client, dht, announcer }, torrents, finding)
+      return new Network({ client, dht, announcer, addressWatch }, torrents, finding)
     } catch (error) {
       await dht.stop()
       throw error
@@ -221,6 +235,7 @@ export class Network implements AsyncDisposable {
   /** Announces stop first, then the engine, then the DHT; idempotent and bounded in time. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      this.#addressWatch.stop()
       this.#announcer.stop()
       await this.client.stop()
       await this.dht.stop()
@@ -251,5 +266,5 @@ async function withPort<T>({ port, required }: PortChoice, start: (port: number)
 async function ownAddress(bind: string, bootstrap: readonly PeerAddress[]): Promise<string | undefined> {
   if (bind !== '0.0.0.0') return bind
   const [first] = bootstrap
-  return first === undefined ? undefined : addressTowards(first)
+  return first === undefined ? outwardAddress() : addressTowards(first)
 }

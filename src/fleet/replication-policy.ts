@@ -1,14 +1,14 @@
 /**
  * Which shards a host begins to fetch now, and which fetches it gives up. Pure: the same situation gives the same
- * decision. Hosts decide each for itself; that they do not all do the same comes from rendezvous hashing, and that they
- * do not fetch too much from their seeing each other's intents as catalogue entries in state `fetching`.
+ * decision. Hosts decide each for itself; that they do not all do the same comes from their scores (host-score.ts), and
+ * that they do not fetch too much from their seeing each other's intents as catalogue entries in state `fetching`.
  *
  *   without --replicas: everything that is wanted and lacking, the rarest first
  *   with --replicas N:  while whole copies and those on their way are fewer than N, the hosts with the highest scores
  */
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
-import { scoreOf, wordOf } from './rendezvous.ts'
+import { scoreOf, wordOf } from './host-score.ts'
 import type { Fetcher, Supplied, SupplyProblem } from './supply.ts'
 
 /** One is hashed or waits for a slow peer while the other arrives; more would make each copy whole later. */

@@ -3,6 +3,7 @@
  * Library and swarm meet here and nowhere else.
  */
 import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 import { HashPool } from '../library/hash-pool.ts'
@@ -13,10 +14,11 @@ import { composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { webSeedsFor } from '../metainfo/web-seed.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
+import { duplicateEvent } from './events.ts'
 import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
-import { type HostState, loadHostState, saveHostState } from './host-state.ts'
+import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
 import { Integrity } from './integrity.ts'
 import { Network } from './network.ts'
 import type { ReplicateSettings } from './replication-policy.ts'
@@ -29,6 +31,9 @@ export type { SeederListener, SeederOptions } from './seeder-options.ts'
 
 /** The routing table changes slowly; losing a minute of it in a crash costs nothing. */
 const SAVE_STATE_MS = 60_000
+
+/** A disk that hangs must not keep the ports: after so long of a stop they are given back all the same. */
+const DISK_PATIENCE_MS = 1_500
 
 /** A running host. Made by {@link Seeder.start}; `stop` is total and idempotent. */
 export class Seeder implements AsyncDisposable {
@@ -81,13 +86,19 @@ export class Seeder implements AsyncDisposable {
         onShard: (shard) => this.#seed(shard),
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
-        onAlias: (file, { relativePath: of, infoHash }) =>
-          listener.onEvent({ event: 'duplicate', file, of, infoHash }),
+        onAlias: (file, of) => listener.onEvent(duplicateEvent(file, of)),
         onWaiting: (file, reason) => listener.onEvent({ event: 'waiting', file, reason }),
         onScanned: (summary) => void this.#news.allTold().then(() => listener.onScanned?.(summary)),
       },
     )
-    this.#saveTimer = setInterval(() => this.#saveInBackground(), SAVE_STATE_MS)
+    const saves = new BackgroundSaves(
+      () => this.#save(),
+      (error) => listener.onEvent({ event: 'error', code: 'state', message: messageOf(error) }),
+    )
+    this.#saveTimer = setInterval(() => {
+      void saves.run()
+      void this.#news.retry()
+    }, SAVE_STATE_MS)
   }
 
   /**
@@ -150,17 +161,23 @@ export class Seeder implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
-      await this.#replicator?.stop()
-      await this.#integrity?.stop()
-      await this.#library.stop()
-      await this.#pool.stop()
-      await this.#news.allTold()
-      await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
+      const written = this.#stopWriting()
+      await Promise.race([written, delay(DISK_PATIENCE_MS, undefined, { ref: false })])
       await this.#fleet?.stop()
       await this.#network.stop()
+      await written
       await this.#lock.release()
     })()
     return this.#stopping
+  }
+
+  async #stopWriting(): Promise<void> {
+    await this.#replicator?.stop()
+    await this.#integrity?.stop()
+    await this.#library.stop()
+    await this.#pool.stop()
+    await this.#news.allTold()
+    await this.#save().catch(() => undefined) // a full disk must not keep a host from stopping
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -244,11 +261,10 @@ export class Seeder implements AsyncDisposable {
   }
 
   #torrentFileOf(shard: ShardFile): Uint8Array {
-    const { dht } = this.#options
+    const { dht, webSeeds } = this.#options
     // A public torrent carries no bootstrap of ours: its clients have their own.
     const nodes = dht.kind === 'private' ? this.#network.dht.bootstrap : []
-    const webSeeds = webSeedsFor(this.#options.webSeeds, shard.name)
-    return composeTorrentFile({ info: shard.info, nodes, webSeeds })
+    return composeTorrentFile({ info: shard.info, nodes, webSeeds: webSeedsFor(webSeeds, shard.name) })
   }
 
   #withdraw(shard: ShardFile, reason: string): void {
@@ -280,12 +296,6 @@ export class Seeder implements AsyncDisposable {
       port: client.port,
       dhtPort: dht.port,
       nodes: nodes.length > 0 ? nodes : this.#state.nodes,
-    })
-  }
-
-  #saveInBackground(): void {
-    this.#save().catch((error: unknown) => {
-      this.#listener.onEvent({ event: 'error', code: 'state', message: messageOf(error) })
     })
   }
 }

@@ -29,6 +29,8 @@ export class ShardNews {
   readonly #options: ShardNewsOptions
   readonly #files: TorrentFiles
   readonly #lanes: Promise<void>[] = Array.from({ length: PARALLEL_WRITES }, () => Promise.resolve())
+  /** Shards whose `.torrent` file could not be written. */
+  readonly #unwritten = new Map<InfoHash, ShardFile>()
   #told = 0
 
   constructor(options: ShardNewsOptions) {
@@ -50,7 +52,21 @@ export class ShardNews {
 
   /** Its `.torrent` file may go. */
   forget(infoHash: InfoHash): void {
+    this.#unwritten.delete(infoHash)
     this.#files.forget(infoHash)
+  }
+
+  /** Writes the files that could not be written before: the disk may have room by now. */
+  async retry(): Promise<void> {
+    for (const [infoHash, shard] of [...this.#unwritten]) {
+      if (!this.#options.isServed(infoHash, shard)) this.#unwritten.delete(infoHash)
+      else {
+        await this.#write(shard).then(
+          () => this.#unwritten.delete(infoHash),
+          () => undefined, // told when it failed first
+        )
+      }
+    }
   }
 
   /** Resolves when everything asked for so far is written and told. */
@@ -60,15 +76,20 @@ export class ShardNews {
 
   async #tell(shard: ShardFile): Promise<void> {
     const { infoHash, name, length, pieceLength, sha256, relativePath: file } = shard
-    const { torrentFileOf, isServed, advertise, webSeeds, onEvent } = this.#options
-    try {
-      const torrentFile = await this.#files.write(name, infoHash, torrentFileOf(shard))
-      if (!isServed(infoHash, shard)) return
-      const mirrors = webSeedsFor(webSeeds, name)
-      const magnet = magnetFor({ infoHash, name, length, peers: advertise, webSeeds: mirrors })
-      onEvent({ event: 'seeding', file, name, infoHash, magnet, length, pieceLength, sha256, torrentFile })
-    } catch (error) {
+    const { isServed, advertise, webSeeds, onEvent } = this.#options
+    const torrentFile = this.#files.pathOf(name, infoHash)
+    await this.#write(shard).catch((error: unknown) => {
+      // It is served all the same.
       onEvent({ event: 'error', code: 'torrent-file', message: messageOf(error) })
-    }
+      this.#unwritten.set(infoHash, shard)
+    })
+    if (!isServed(infoHash, shard)) return
+    const mirrors = webSeedsFor(webSeeds, name)
+    const magnet = magnetFor({ infoHash, name, length, peers: advertise, webSeeds: mirrors })
+    onEvent({ event: 'seeding', file, name, infoHash, magnet, length, pieceLength, sha256, torrentFile })
+  }
+
+  async #write(shard: ShardFile): Promise<void> {
+    await this.#files.write(shard.name, shard.infoHash, this.#options.torrentFileOf(shard))
   }
 }

@@ -1,6 +1,7 @@
 /** Why a download does not move, in words a person can act on, and when to give it up. */
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import type { TorrentStats } from '../swarm/client.ts'
+import { SleepWatch } from '../swarm/sleep.ts'
 import type { Network } from './network.ts'
 
 /** A pause shorter than this is the normal breathing of TCP and choking. */
@@ -20,17 +21,23 @@ export interface Stall {
   readonly expired: boolean
 }
 
-/** Watches one download for new bytes. */
+/** Watches one download for new bytes; looked at twice a second. */
 export class StallWatch {
   readonly #timeoutMs: number | null
   readonly #heardOf = new Set<string>()
+  /** Milliseconds of a clock that nobody sets. */
+  readonly #now: () => number
+  readonly #sleep: SleepWatch
   #lastBytes = 0
-  #movedAt = Date.now()
+  #movedAt: number
   #stats: TorrentStats | undefined
   #hasMetadata = false
 
-  constructor(timeoutMs: number | null) {
+  constructor(timeoutMs: number | null, now: () => number = () => performance.now()) {
     this.#timeoutMs = timeoutMs
+    this.#now = now
+    this.#movedAt = now()
+    this.#sleep = new SleepWatch(this.#movedAt)
   }
 
   heardOf(peer: PeerAddress): void {
@@ -39,7 +46,8 @@ export class StallWatch {
 
   /** Takes the newest figures; gives the stall when there is one. */
   observe(stats: TorrentStats, network: Network, hasMetadata: boolean): Stall | null {
-    if (stats.verifiedBytes > this.#lastBytes || hasMetadata !== this.#hasMetadata) this.#movedAt = Date.now()
+    if (stats.verifiedBytes > this.#lastBytes || hasMetadata !== this.#hasMetadata)
+      this.#movedAt = this.#now()
     this.#lastBytes = stats.verifiedBytes
     this.#stats = stats
     this.#hasMetadata = hasMetadata
@@ -47,7 +55,10 @@ export class StallWatch {
   }
 
   current(network: Network): Stall | null {
-    const quietMs = Date.now() - this.#movedAt
+    const now = this.#now()
+    // Peers are not to blame for a time in which nobody listened, and may have to be connected to again.
+    if (this.#sleep.slept(now)) this.#movedAt = now
+    const quietMs = now - this.#movedAt
     if (quietMs < QUIET_MS || this.#stats === undefined) return null
     const expired = this.#timeoutMs !== null && quietMs >= this.#timeoutMs
     return { seconds: Math.round(quietMs / 1000), ...this.#explain(this.#stats, network), expired }

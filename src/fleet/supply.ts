@@ -3,10 +3,11 @@
  * entry by entry, so that a decision looks at shards and not at every host's catalogue.
  */
 import { isShardName, shardNameProblem } from '../library/shard-name.ts'
+import { twinKey } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import type { OfferedShard } from '../swarm/catalogue-entry.ts'
-import { wordOf } from './rendezvous.ts'
+import { wordOf } from './host-score.ts'
 
 /** Five times what one library holds; beyond it a host of the fleet is not worth listening to. */
 const MAX_SHARDS = 50_000
@@ -16,6 +17,8 @@ const MAX_NAMED = 3
 export interface Supplied {
   /** As it was offered first. */
   readonly shard: OfferedShard
+  /** What its name is to a file system that does not tell case or composition apart. */
+  readonly twinKey: string
   /** Its part of a score. */
   readonly word: number
   /** What each host says of it. */
@@ -42,6 +45,7 @@ export interface SupplyProblem {
 
 interface Entry extends Supplied {
   shard: OfferedShard
+  twinKey: string
   readonly offers: Map<string, OfferedShard>
   readonly whole: Set<string>
   readonly fetching: Map<string, Fetcher>
@@ -53,6 +57,7 @@ export class Supply {
   readonly #isWanted: (shard: OfferedShard) => boolean
   readonly #maxShards: number
   readonly #entries = new Map<InfoHash, Entry>()
+  /** By twin key. */
   readonly #byName = new Map<string, Set<InfoHash>>()
   #overflowed = false
 
@@ -109,12 +114,13 @@ export class Supply {
     entry.fetching.delete(hostId)
     if (entry.whole.delete(hostId)) entry.fellAtMs = nowMs
     entry.changedAtMs = nowMs
-    this.#unname(entry.shard)
+    this.#unname(entry)
     const [other] = entry.offers.values()
     if (other === undefined) this.#entries.delete(infoHash)
     else {
       entry.shard = other
-      this.#nameIt(other)
+      entry.twinKey = twinKey(other.name)
+      this.#nameIt(entry)
     }
     return true
   }
@@ -127,9 +133,9 @@ export class Supply {
   }
 
   /** Why a shard is not to be had, whoever offers it; null when nothing is against it. */
-  problemOf({ shard, offers }: Supplied): SupplyProblem | null {
-    const { infoHash, name, length, pieceLength } = shard
-    const rivals = [...(this.#byName.get(name) ?? [])].filter((other) => other !== infoHash)
+  problemOf({ shard, twinKey: key, offers }: Supplied): SupplyProblem | null {
+    const { infoHash, length, pieceLength } = shard
+    const rivals = [...(this.#byName.get(key) ?? [])].filter((other) => other !== infoHash)
     if (rivals.length > 0) {
       const all = [infoHash, ...rivals].sort().slice(0, MAX_NAMED).join(', ')
       const reason = `hosts offer different files under this name (${all}); rename all but one, then it is replicated`
@@ -154,6 +160,7 @@ export class Supply {
     }
     const entry: Entry = {
       shard,
+      twinKey: twinKey(shard.name),
       word: wordOf(shard.infoHash),
       offers: new Map(),
       whole: new Set(),
@@ -162,19 +169,19 @@ export class Supply {
       fellAtMs: null,
     }
     this.#entries.set(shard.infoHash, entry)
-    this.#nameIt(shard)
+    this.#nameIt(entry)
     return entry
   }
 
-  #nameIt({ infoHash, name }: OfferedShard): void {
-    const names = this.#byName.get(name) ?? new Set()
-    this.#byName.set(name, names.add(infoHash))
+  #nameIt({ shard: { infoHash }, twinKey: key }: Entry): void {
+    const names = this.#byName.get(key) ?? new Set()
+    this.#byName.set(key, names.add(infoHash))
   }
 
-  #unname({ infoHash, name }: OfferedShard): void {
-    const names = this.#byName.get(name)
+  #unname({ shard: { infoHash }, twinKey: key }: Entry): void {
+    const names = this.#byName.get(key)
     names?.delete(infoHash)
-    if (names?.size === 0) this.#byName.delete(name)
+    if (names?.size === 0) this.#byName.delete(key)
   }
 }
 

@@ -3,21 +3,27 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { systemCode } from '../errors.ts'
 import { writeFileAtomic } from '../library/atomic-file.ts'
-import { MAX_NAME_BYTES } from '../metainfo/file-name.ts'
+import { MAX_NAME_BYTES, twinKey } from '../metainfo/file-name.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 
 /** Writes `.torrent` files; two shards of one name in different folders get different file names. */
 export class TorrentFiles {
   readonly #folder: string
+  /** By twin key: two names that are one to the file system must not share a file. */
   readonly #names = new Map<string, InfoHash>()
 
   constructor(folder: string) {
     this.#folder = resolve(folder)
   }
 
+  /** The absolute path of a shard's file, which is its own from now on. */
+  pathOf(shardName: string, infoHash: InfoHash): string {
+    return join(this.#folder, this.#nameFor(shardName, infoHash))
+  }
+
   /** Writes the file unless it stands there already; resolves with its absolute path. */
   async write(shardName: string, infoHash: InfoHash, bytes: Uint8Array): Promise<string> {
-    const path = join(this.#folder, this.#nameFor(shardName, infoHash))
+    const path = this.pathOf(shardName, infoHash)
     const present = await readFile(path).catch((error: unknown) => {
       if (systemCode(error) === 'ENOENT') return null
       throw error
@@ -38,12 +44,12 @@ export class TorrentFiles {
 
   #nameFor(shardName: string, infoHash: InfoHash): string {
     const plain = `${shardName}.torrent`
-    const owner = this.#names.get(plain)
+    const owner = this.#names.get(twinKey(plain))
     // A shard's own name may fill all of what a file system holds.
     if (Buffer.byteLength(plain) > MAX_NAME_BYTES) return `${infoHash}.torrent`
     const name =
       owner === undefined || owner === infoHash ? plain : `${shardName}.${infoHash.slice(0, 8)}.torrent`
-    this.#names.set(name, infoHash)
+    this.#names.set(twinKey(name), infoHash)
     return name
   }
 }

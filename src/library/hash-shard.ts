@@ -4,7 +4,7 @@ import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { brokenPromise, promisedSha256 } from './blob-name.ts'
 import type { HashedFile, HashOptions, HashPool } from './hash-pool.ts'
 import { type FileIdentity, sameIdentity } from './identity.ts'
-import { RETRIED, unreadable } from './look.ts'
+import { FAILED_EARLY, unreadable } from './look.ts'
 import type { ShardRecord } from './records.ts'
 import { FOR_GOOD, type Verdict } from './shard-state.ts'
 import { ROTTEN } from './suspects.ts'
@@ -20,7 +20,8 @@ export interface ShardToHash {
 export type HashedShard =
   | { readonly kind: 'whole'; readonly record: ShardRecord }
   | { readonly kind: 'changed' }
-  | { readonly kind: 'refused'; readonly verdict: Verdict }
+  /** A late failure came after much of it was read. */
+  | { readonly kind: 'refused'; readonly verdict: Verdict; readonly isLateFailure: boolean }
 
 /** @param isRotten whether these hashes cannot be, as the file has not changed since it had others */
 export async function hashShard(
@@ -35,17 +36,23 @@ export async function hashShard(
       options,
     )
     if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, identity)) return { kind: 'changed' }
-    if (isRotten(hashed)) return { kind: 'refused', verdict: { ...ROTTEN, ...FOR_GOOD } }
+    if (isRotten(hashed)) return refused({ ...ROTTEN, ...FOR_GOOD })
     const promised = await promisedSha256(path)
     if (promised !== null && promised !== hashed.sha256) {
-      return { kind: 'refused', verdict: { ...brokenPromise(promised, hashed.sha256), ...FOR_GOOD } }
+      return refused({ ...brokenPromise(promised, hashed.sha256), ...FOR_GOOD })
     }
     const { kind: _, ...content } = hashed
     return { kind: 'whole', record: { ...content, path } }
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return { kind: 'changed' }
-    // For good, while its identity is the same: a disk that fails is not read from end to end again every minute.
-    const retry = RETRIED.has(systemCode(error))
-    return { kind: 'refused', verdict: { ...unreadable(error), retry, isOfContent: false } }
+    // Again at a rescan, as the disk may be back; but one that fails is not read from end to end every minute.
+    const isLateFailure = !FAILED_EARLY.has(systemCode(error))
+    return refused({ ...unreadable(error), retry: true, isOfContent: false }, isLateFailure)
   }
 }
+
+const refused = (verdict: Verdict, isLateFailure = false): HashedShard => ({
+  kind: 'refused',
+  verdict,
+  isLateFailure,
+})

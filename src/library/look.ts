@@ -2,6 +2,7 @@
 import type { BigIntStats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
 import { messageOf, systemCode } from '../errors.ts'
+import { mayFollow } from './links.ts'
 
 /** `nothing` also stands for folders, whatever they are called: what is in them is found by itself. */
 export type Sight =
@@ -9,8 +10,8 @@ export type Sight =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'unusable'; readonly code: string; readonly reason: string }
 
-/** Why hashing failed that may be over at the next rescan: permissions, a thread that ran out of memory. */
-export const RETRIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'hash-worker'])
+/** Why hashing failed before much was read: permissions, a thread that ran out of memory. */
+export const FAILED_EARLY: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'hash-worker'])
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 
@@ -18,7 +19,7 @@ const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 export async function lookAt(path: string): Promise<Sight> {
   try {
     const stats = await stat(path, { bigint: true })
-    if (stats.isFile()) return { kind: 'file', stats }
+    if (stats.isFile()) return (await mayFollow(path, stats)) ? { kind: 'file', stats } : foreignLink
     if (stats.isDirectory()) return { kind: 'nothing' }
     return { kind: 'unusable', code: 'not-a-file', reason: 'it is a device, a pipe or a socket' }
   } catch (error) {
@@ -29,6 +30,13 @@ export async function lookAt(path: string): Promise<Sight> {
     )
     return isLink ? unusableLink : { kind: 'nothing' }
   }
+}
+
+const foreignLink: Sight = {
+  kind: 'unusable',
+  code: 'foreign-link',
+  reason:
+    'it is a link that another user laid to a file of somebody else; remove it, or lay it yourself if that is meant',
 }
 
 const unusableLink: Sight = {
@@ -45,6 +53,8 @@ export function unreadable(error: unknown): Extract<Sight, { kind: 'unusable' }>
     EPERM: 'permission denied; give this user the right to read it',
     ELOOP: 'its link leads in a circle; repair or remove the link',
     EIO: 'the disk reported a read error; check the disk',
+    ESTALE: 'the network file system lost sight of it; mount it again',
+    EUCLEAN: 'the file system is damaged; check it',
   }
   return {
     kind: 'unusable',

@@ -20,6 +20,8 @@ const DIGEST_BYTES = 20
 const MIN_PASS_MS = 24 * 60 * 60_000
 /** With nothing to read: shards may come, or the day may be over. */
 const IDLE_MS = 5_000
+/** A read ends within milliseconds; one of a disk that hangs must not keep a host from stopping. */
+const STOP_MS = 1_000
 /** What a crash costs is this much of reading again. */
 const SAVE_MS = 60_000
 const STATE_FILE = 'recheck.json'
@@ -79,6 +81,7 @@ export class Rechecker implements AsyncDisposable {
   readonly #position: Position
   readonly #stop = new AbortController()
   readonly #running: Promise<void>
+  #stopping: Promise<void> | undefined
   #readAfter = 0
   #savedAt = performance.now()
 
@@ -98,12 +101,14 @@ export class Rechecker implements AsyncDisposable {
     return this.#position.endedAt || null
   }
 
-  /** Ends reading and writes down where it is; idempotent. */
-  async stop(): Promise<void> {
-    if (this.#stop.signal.aborted) return this.#running
-    this.#stop.abort()
-    await this.#running
-    await this.#save()
+  /** Ends reading and writes down where it is; idempotent, and bounded in time. */
+  stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      this.#stop.abort()
+      await Promise.race([this.#running, delay(STOP_MS, undefined, { ref: false })])
+      await this.#save()
+    })()
+    return this.#stopping
   }
 
   [Symbol.asyncDispose](): Promise<void> {

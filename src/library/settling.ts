@@ -5,6 +5,7 @@ import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
 import { unreadable } from './look.ts'
 import { shardNameProblem } from './shard-name.ts'
 import { FOR_GOOD, type Rejected, type Settling, type Verdict } from './shard-state.ts'
+import type { Suspects } from './suspects.ts'
 import { gatherEvidence, nextStep, type SettleTimes, type WaitReason } from './wholeness.ts'
 
 /** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
@@ -13,6 +14,22 @@ const MAX_REST_MS = 600_000
 /** The first failure may be chance; a disk that keeps giving other bytes is read more and more seldom. */
 export function restAfter(strikes: number, settleMs: number): number {
   return strikes > 1 ? Math.min(settleMs * 2 ** strikes, MAX_REST_MS) : 0
+}
+
+/** The longest that a file which cannot be read to its end rests; each attempt may read most of it. */
+const MAX_READ_REST_MS = 3_600_000
+/** Of the settle time: a disk that comes back is read again within a minute or two, one that stays bad seldom. */
+const READ_REST_FACTOR = 10
+
+/** The first attempt after a failure comes with the next rescan, each later one after twice the rest. */
+export function restAfterFailedReads(failures: number, settleMs: number): number {
+  return failures > 1 ? Math.min(settleMs * READ_REST_FACTOR * 2 ** (failures - 1), MAX_READ_REST_MS) : 0
+}
+
+/** How long a file rests before it is read again, for what is held against it. */
+export function restOf(suspects: Suspects, path: string, settleMs: number): number {
+  const suspected = restAfter(suspects.timesOf(path), settleMs)
+  return Math.max(suspected, restAfterFailedReads(suspects.failedReadsOf(path), settleMs))
 }
 
 /** A settling file: `known` is its identity as last seen, `before` what it was if that was no shard. */

@@ -9,7 +9,7 @@ import { hashShard } from './hash-shard.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
 import { lookAt, type Sight } from './look.ts'
 import { isAsMade, type ShardRecord } from './records.ts'
-import { decideOn, rejectionKey, restAfter, settlingOf } from './settling.ts'
+import { decideOn, rejectionKey, restOf, settlingOf } from './settling.ts'
 import type { ShardFilesOptions } from './shard-files-options.ts'
 import type { Hashing, Rejected, Settling, ShardFile, ShardState, Verdict } from './shard-state.ts'
 import { ShardStates } from './shard-states.ts'
@@ -117,6 +117,7 @@ export class ShardFiles {
         break
       case 'rejected':
         if (same && !state.retry) return
+        if (!same) this.#suspects.clear(path)
         this.#settle(path, stats, state)
         break
       case 'settling':
@@ -152,7 +153,7 @@ export class ShardFiles {
 
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
-    const restMs = restAfter(this.#suspects.timesOf(path), this.#options.times.settleMs)
+    const restMs = restOf(this.#suspects, path, this.#options.times.settleMs)
     const followers = this.#states.followersOf(path)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
     this.#twins.stir(followers)
@@ -212,7 +213,10 @@ export class ShardFiles {
     const isCurrent = (): boolean => !signal.aborted && this.#states.get(path) === state
     if (!isCurrent()) return
     if (hashed.kind === 'changed') return this.#restart(path)
-    if (hashed.kind === 'refused') return this.#reject(path, identity, hashed.verdict)
+    if (hashed.kind === 'refused') {
+      if (hashed.isLateFailure) this.#suspects.readFailed(path)
+      return this.#reject(path, identity, hashed.verdict)
+    }
     await this.#options.records.keep(hashed.record)
     if (isCurrent()) this.#seed(path, hashed.record)
   }
@@ -229,6 +233,7 @@ export class ShardFiles {
     const shard: ShardFile = { ...record, relativePath: this.#relative(path) }
     const madeUp = this.#options.naming.isMadeUp(path) ? [] : this.#states.madeUpWith(record.sha256)
     this.#states.set(path, { kind: 'seeding', identity: record.identity, shard })
+    this.#suspects.readWell(path)
     this.#options.listener.onShard(shard)
     for (const other of madeUp) this.#twins.yieldTo(other, shard)
     this.#twins.stir(this.#states.followersOf(path))

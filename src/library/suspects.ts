@@ -18,6 +18,7 @@ interface Content {
 export class Suspects {
   readonly #reasons = new Map<string, string>()
   readonly #withdrawn = new Map<string, Content & { readonly times: number }>()
+  readonly #failedReads = new Map<string, number>()
 
   /** A read of the file found it wrong. */
   accuse(path: string, reason: string): void {
@@ -41,6 +42,21 @@ export class Suspects {
     return this.#withdrawn.get(path)?.times ?? 0
   }
 
+  /** Reading the whole file failed, perhaps after hours. */
+  readFailed(path: string): void {
+    this.#failedReads.set(path, this.failedReadsOf(path) + 1)
+  }
+
+  /** How often in a row the file could not be read to its end. */
+  failedReadsOf(path: string): number {
+    return this.#failedReads.get(path) ?? 0
+  }
+
+  /** The file was read to its end. */
+  readWell(path: string): void {
+    this.#failedReads.delete(path)
+  }
+
   /** Other content than before under the same identity: that is damage, not a new shard. */
   isRotten(path: string, { identity, infoHash }: Content): boolean {
     const before = this.#withdrawn.get(path)
@@ -51,5 +67,6 @@ export class Suspects {
   clear(path: string): void {
     this.#reasons.delete(path)
     this.#withdrawn.delete(path)
+    this.#failedReads.delete(path)
   }
 }

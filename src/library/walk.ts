@@ -6,6 +6,7 @@ import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { systemCode, UsageError } from '../errors.ts'
+import { mayFollow } from './links.ts'
 import { isOllamaStore, listOllama, MANIFESTS_FOLDER } from './ollama.ts'
 import { isHiddenName, isShardName } from './shard-name.ts'
 
@@ -161,8 +162,8 @@ async function isFolder(entry: Dirent, path: string): Promise<boolean> {
 
 async function isNewFolder(link: string, { realRoots, linked }: Surroundings): Promise<boolean> {
   const real = await realpath(link).catch(() => undefined)
-  if (real === undefined || linked.has(real)) return false
-  if (realRoots.some((root) => isReachedAnyway(real, root))) return false
+  if (real === undefined || !(await mayFollow(link).catch(() => false))) return false
+  if (linked.has(real) || realRoots.some((root) => isReachedAnyway(real, root))) return false
   linked.add(real)
   return true
 }

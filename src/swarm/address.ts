@@ -44,13 +44,18 @@ export async function addressTowards(target: PeerAddress): Promise<string | unde
 /** An address that belongs to nobody (RFC 5737): only the way to it is of interest. */
 const ANYWHERE: PeerAddress = { host: '198.51.100.1', port: 9 }
 
+/** The address on the way out of this machine; undefined while there is no way. */
+export function outwardAddress(): Promise<string | undefined> {
+  return addressTowards(ANYWHERE)
+}
+
 /**
  * The address that others most likely reach a socket at that is bound to `bind`. For 0.0.0.0 it is the one on
  * the way out of this machine: the first interface of all could as well be that of a container bridge.
  */
 export async function addressOf(bind: string): Promise<string> {
   if (bind !== '0.0.0.0') return bind
-  return (await addressTowards(ANYWHERE)) ?? localAddresses()[0] ?? '127.0.0.1'
+  return (await outwardAddress()) ?? localAddresses()[0] ?? '127.0.0.1'
 }
 
 /** Is it an address that means another machine to whoever hears of it (127.0.0.0/8)? */

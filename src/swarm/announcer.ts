@@ -68,8 +68,8 @@ export interface AnnouncerOptions {
   readonly identity: string
   /** Ask the bootstraps whether they remember us; for our own ones only, public routers store nothing. */
   readonly checkBootstraps: boolean
-  /** Our address as others reach it, stored in our own node too; left out when unknown. */
-  readonly selfHost?: string
+  /** Our IPv4 address as others reach it now, stored in our own node too; undefined when unknown. */
+  readonly selfHost?: () => string | undefined
   readonly listener: AnnouncerListener
   readonly times?: Partial<AnnounceTimes>
 }
@@ -146,7 +146,7 @@ export class Announcer {
     this.#entries.delete(infoHash)
   }
 
-  /** Announces everything again now: the table got its first node, or a bootstrap lost its memory. */
+  /** Announces everything again now: the first node, a bootstrap without memory, another address of ours. */
   kick(): void {
     for (const entry of this.#entries.values()) Object.assign(entry, { announceAt: 0, failures: 0 })
   }
@@ -210,7 +210,8 @@ export class Announcer {
     entry.announceAt = Number.POSITIVE_INFINITY // a kick() while this runs must not be overwritten below
     const { stored } = await dht.announce(entry.infoHash, port)
     if (this.#stopped || !this.#entries.has(entry.infoHash)) return
-    if (selfHost !== undefined) dht.storeSelf(entry.infoHash, { host: selfHost, port })
+    const host = selfHost?.()
+    if (host !== undefined) dht.storeSelf(entry.infoHash, { host, port })
     entry.stored = stored > 0
     entry.failures = stored > 0 ? 0 : entry.failures + 1
     const next =

@@ -2,7 +2,6 @@
  * The BitTorrent engine behind promises and our own types. The only file that meets webtorrent; its own
  * discovery (DHT, trackers, LSD, UPnP, NAT-PMP) stays off, peers come in through {@link SwarmTorrent.dial}.
  */
-import type Wire from 'bittorrent-protocol'
 import WebTorrent, { type Torrent } from 'webtorrent'
 import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -15,15 +14,15 @@ import { acceptConnections, patchEngine } from './engine-patches.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './in-place-store.ts'
 import type { Incoming, IncomingCounters } from './incoming.ts'
-import { Lane } from './lane/lane.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
+import { startLaneWhenReady } from './lane/start-lane.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { seededTorrent } from './seeded-torrent.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { serveFrames } from './upload-queue.ts'
-import { joinWebSeeds, leaveWebSeed, type WebSeedRequest } from './web-seed/web-seeds.ts'
+import type { WebSeedRequest } from './web-seed/web-seeds.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
 
@@ -253,7 +252,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
-      serveFrames(wire, () => inPlaceStoreOf(torrent))
+      serveFrames(wire, { source: () => inPlaceStoreOf(torrent), isGone: () => torrent.destroyed })
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,
@@ -281,11 +280,10 @@ export class SwarmClient implements AsyncDisposable {
         }
       },
     })
-    torrent.once('ready', () => {
-      if (torrent.done || torrent.bitfield === undefined) return
-      const onGuilty = (wire: Wire): unknown => leaveWebSeed(wire) || policy.ban(wire)
-      const lane = new Lane(torrent, { buffers: this.#buffers, onGuilty })
-      if (webSeeds) joinWebSeeds(lane, torrent, webSeeds, (bytes) => this.#downloaded.add(bytes))
+    startLaneWhenReady(torrent, {
+      ...{ buffers: this.#buffers, webSeeds },
+      ban: (wire) => policy.ban(wire),
+      onBytes: (bytes) => this.#downloaded.add(bytes),
     })
     const early: PeerAddress[] = []
     torrent.once('infoHash', () => {

@@ -11,11 +11,13 @@ const MAX_QUERIES = 5_000
 /** The same again for addresses that have proved that they are no forgery. */
 const MAX_PROVEN_QUERIES = 2_500
 /**
- * All else is answers to what we asked, of which there are never so many: 64 queries are under way at once. It is
- * decoded before it is known whether anybody waits for it.
+ * What is neither a query nor an answer that is still expected: answers that come late, queries in the spelling of
+ * others, nonsense. All of it is decoded before more is known.
  */
-const MAX_OTHERS_PER_ADDRESS = 2_000
-const MAX_OTHERS = 5_000
+const MAX_OTHERS_PER_ADDRESS = 500
+const MAX_OTHERS = 2_000
+/** An answer is expected for at least so long, which is longer than a query waits for it. */
+const EXPECTED_MS = 2_000
 /**
  * Once half of a budget is spent, an address gets no more than so much of the rest in this second: a node looks something
  * up with a handful of queries.
@@ -62,6 +64,10 @@ export class DatagramLimit {
   readonly #provenQueries = new Budget(MAX_QUERIES_PER_ADDRESS, MAX_PROVEN_QUERIES)
   readonly #others = new Budget(MAX_OTHERS_PER_ADDRESS, MAX_OTHERS)
   readonly #proven = new Set<string>()
+  /** How many answers are expected from each address, by when they were asked for: of late, and before that. */
+  #expected = new Map<string, number>()
+  #expectedBefore = new Map<string, number>()
+  #expectedSince = Number.NEGATIVE_INFINITY
   #windowStart = Number.NEGATIVE_INFINITY
 
   constructor(now: () => number = () => performance.now()) {
@@ -75,8 +81,30 @@ export class DatagramLimit {
       this.#windowStart = now
       for (const budget of [this.#queries, this.#provenQueries, this.#others]) budget.renew()
     }
-    if (kind === 'other') return this.#others.spend(address)
+    if (kind === 'other') return this.#isExpected(address) || this.#others.spend(address)
     return this.#queries.spend(address) || (this.#proven.has(address) && this.#provenQueries.spend(address))
+  }
+
+  /** A query was sent to this address: one answer from there is looked at, whatever else comes. */
+  asked(address: string): void {
+    const now = this.#now()
+    if (now - this.#expectedSince >= EXPECTED_MS) {
+      this.#expectedSince = now
+      this.#expectedBefore = this.#expected
+      this.#expected = new Map()
+    }
+    this.#expected.set(address, (this.#expected.get(address) ?? 0) + 1)
+  }
+
+  #isExpected(address: string): boolean {
+    for (const expected of [this.#expectedBefore, this.#expected]) {
+      const count = expected.get(address) ?? 0
+      if (count === 0) continue
+      if (count === 1) expected.delete(address)
+      else expected.set(address, count - 1)
+      return true
+    }
+    return false
   }
 
   /** Something came from this address that only somebody can send who receives there: no forged one. */

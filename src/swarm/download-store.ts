@@ -36,7 +36,7 @@ export interface PartialFile {
 export interface DownloadStoreSettings {
   /** Resolves once metadata is known and accepted and the partial file is open. */
   readonly partial: Promise<PartialFile>
-  /** Writing failed (disk full, …): the download cannot go on. */
+  /** Writing or flushing failed (disk full, …): the download cannot go on, or is not on its disk. */
   readonly onFailed: (error: unknown) => void
 }
 
@@ -64,7 +64,7 @@ export class DownloadStore implements ChunkStore {
   #written: Uint8Array | undefined
   #synced: Uint8Array | undefined
   #noteTimer: NodeJS.Timeout | undefined
-  #lastSync = Date.now()
+  #lastSync = performance.now()
   #saving: Promise<void> = Promise.resolve()
   #syncing: Promise<void> = Promise.resolve()
   #puts = new Set<Promise<void>>()
@@ -98,7 +98,10 @@ export class DownloadStore implements ChunkStore {
   close(callback?: (error: Error | null) => void): void {
     this.#close().then(
       () => callback?.(null),
-      (error: unknown) => callback?.(asError(error)),
+      (error: unknown) => {
+        this.#settings.onFailed(error) // the engine drops what its stores say at their end
+        callback?.(asError(error))
+      },
     )
   }
 
@@ -141,8 +144,8 @@ export class DownloadStore implements ChunkStore {
 
   #scheduleSave(): void {
     this.#noteTimer = undefined
-    if (Date.now() - this.#lastSync >= SYNC_INTERVAL_MS) {
-      this.#lastSync = Date.now()
+    if (performance.now() - this.#lastSync >= SYNC_INTERVAL_MS) {
+      this.#lastSync = performance.now()
       // Beside the notes, not between them: on a slow disk a flush takes seconds.
       this.#syncing = this.#syncing.then(() => this.#sync()).catch((error) => this.#settings.onFailed(error))
     }

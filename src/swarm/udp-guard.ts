@@ -139,6 +139,7 @@ export class GuardedUdpSocket extends EventEmitter {
       return
     }
     let bytes = data.subarray(offset, offset + length)
+    if (isQueryLike(bytes)) this.#limit.asked(address)
     if (this.#readOnly) bytes = markReadOnly(bytes)
     this.#socket.send(bytes, port, address, callback)
   }
@@ -151,7 +152,7 @@ export class GuardedUdpSocket extends EventEmitter {
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
     if (this.#allowed?.admits(from.address, 'datagramsReceived') === false) return
-    const looksLikeQuery = datagram.subarray(-QUERY_END.length).equals(QUERY_END)
+    const looksLikeQuery = isQueryLike(datagram)
     if (!this.#limit.admits(from.address, looksLikeQuery ? 'query' : 'other')) {
       this.#counters.rateLimited++
       return
@@ -175,6 +176,8 @@ export class GuardedUdpSocket extends EventEmitter {
     }
   }
 }
+
+const isQueryLike = (bytes: Uint8Array): boolean => QUERY_END.equals(bytes.subarray(-QUERY_END.length))
 
 function decode(datagram: Uint8Array): unknown {
   try {

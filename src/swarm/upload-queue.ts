@@ -48,11 +48,19 @@ export interface FrameSource {
 /** Why a peer's request cannot be queued: it is nonsense, or one too many. */
 export type RequestProblem = 'malformed' | 'flooding'
 
-const sources = new WeakMap<Wire, () => FrameSource | undefined>()
+/** The torrent of a wire. */
+export interface Served {
+  /** Where its blocks come from, as soon as that is known; undefined for one that the engine serves itself. */
+  readonly source: () => FrameSource | undefined
+  /** It has ended: the engine would answer from a store that is no more, and fail. */
+  readonly isGone: () => boolean
+}
 
-/** Tells where the blocks for this wire come from, as soon as that is known. */
-export function serveFrames(wire: Wire, source: () => FrameSource | undefined): void {
-  sources.set(wire, source)
+const torrents = new WeakMap<Wire, Served>()
+
+/** Tells whose blocks this wire asks for. */
+export function serveFrames(wire: Wire, served: Served): void {
+  torrents.set(wire, served)
 }
 
 /** Makes all wires queue; `refuse` is told of requests that no honest peer would send. */
@@ -158,14 +166,20 @@ class Upload {
   pump(): void {
     const wire = this.#wire
     if (this.#pinned.length > 0) this.unpin(unsentBytes(wire))
-    if (wire.destroyed || wire._finished) this.queue.clear()
+    this.#dropIfGone()
     while (this.queue.length > 0 && this.#loading === null) {
       const room = this.#unsent.room(wire)
       if (room <= 0) return
-      const source = wire.amChoking ? undefined : sources.get(wire)?.()
+      const source = wire.amChoking ? undefined : torrents.get(wire)?.source()
       if (source !== undefined && this.#isBlock(source, 0)) this.#send(source, room)
       else this.#answerFirst()
     }
+  }
+
+  /** A wire ends some turns of the event loop after its torrent. */
+  #dropIfGone(): void {
+    const wire = this.#wire
+    if (wire.destroyed || wire._finished || torrents.get(wire)?.isGone()) this.queue.clear()
   }
 
   #isBlock({ layout }: FrameSource, at: number): boolean {
@@ -230,8 +244,9 @@ class Upload {
       this.pump()
     }
     source.load(window).then(loaded, () => {
-      // The file is not what it was, or the torrent is gone: the engine refuses each block in its own words.
+      // The file is not what it was: the engine refuses each block in its own words.
       this.#loading = null
+      this.#dropIfGone()
       for (let left = this.queue.length; left > 0; left--) this.#answerFirst()
     })
   }

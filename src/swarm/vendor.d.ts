@@ -64,6 +64,7 @@ declare module 'bittorrent-protocol' {
     _processBuffer(): void
     _onMessageLength(buffer: Uint8Array): void
     _onMessage(message: Uint8Array): void
+    keepAlive(): void
     _onKeepAlive(): void
     _write(bytes: Uint8Array, done: (error: Error | null) => void): void
     _push(bytes: Uint8Array): void

@@ -130,7 +130,7 @@ export class WirePolicy {
   #isPointless(address: string): boolean {
     const host = hostOf(address)
     if (this.#self.get(address) || this.#isLiar(host, address) || this.#context.isMet?.(address)) return true
-    return this.#torrent.done && (this.#seeds.get(address) ?? 0) > Date.now()
+    return this.#torrent.done && (this.#seeds.get(address) ?? 0) > performance.now()
   }
 
   #hasRoomFor(address: string, source: string | undefined): boolean {
@@ -192,7 +192,7 @@ export class WirePolicy {
 
   /** Two seeds have nothing to give each other: the connection goes, and is not made again for a while. */
   #leaveSeed(wire: Wire, address = `${wire.remoteAddress}:${wire.remotePort}`): void {
-    this.#seeds.set(address, Date.now() + SEED_MEMORY_MS)
+    this.#seeds.set(address, performance.now() + SEED_MEMORY_MS)
     this.#forget(address)
     wire.destroy()
   }

@@ -6,6 +6,11 @@ import type Wire from 'bittorrent-protocol'
 
 /** Longer than any message in use: blocks are at most 128 KiB, metadata pieces 16 KiB (BEP 9). */
 const MAX_MESSAGE_BYTES = 256 * 1024
+/**
+ * The engine says that it is alive every 55 s, and others do so every two minutes (BEP 3). A peer that said nothing
+ * between so many of ours is gone without a word: its machine lost power, or a router forgot the connection.
+ */
+const MAX_UNANSWERED = 4
 const LENGTH_BYTES = 4
 /** Length, number and three integers: a whole request, or a block's head and more. */
 const MAX_HEAD_BYTES = 17
@@ -54,7 +59,11 @@ export function readerOf(wire: Wire): WireReader {
  */
 export function installReaders(prototype: Wire, onProblem: Refuse): void {
   refuse = onProblem
-  const write = prototype._write
+  const { _write: write, keepAlive } = prototype
+  prototype.keepAlive = function (this: Wire) {
+    if (readerOf(this).isGone()) this.destroy()
+    else keepAlive.call(this)
+  }
   prototype._onMessageLength = function (this: Wire, length: Uint8Array) {
     const bytes = [length, ...this._buffer]
     this._buffer = []
@@ -106,6 +115,7 @@ export class WireReader {
   /** Bytes of a block still to come. */
   #blockLeft = 0
   #stopped = false
+  #unanswered = 0
   sink: BlockSink | null = null
   /** The handshakes are done. */
   isActive = false
@@ -116,12 +126,18 @@ export class WireReader {
 
   /** Takes the first `length` bytes; none of them is looked at after this returns. */
   feed(bytes: Buffer, length: number = bytes.length): void {
+    this.#unanswered = 0
     let at = 0
     while (at < length && !this.#stopped) {
       if (this.#blockLeft > 0) at += this.#takeBlock(bytes, at, length)
       else if (this.#message !== null) at += this.#takeMessage(this.#message, bytes, at, length)
       else at += this.#takeHead(bytes, at, length)
     }
+  }
+
+  /** Asked before each of our own keep-alives: has nothing come for too many of them? */
+  isGone(): boolean {
+    return ++this.#unanswered > MAX_UNANSWERED
   }
 
   /** The rest of the block that is arriving is not wanted any more: its buffer is somebody else's. */

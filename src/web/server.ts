@@ -53,7 +53,7 @@ export class WebServer implements AsyncDisposable {
   readonly #options: WebServerOptions
   readonly #guard: Guard
   readonly #route: Router
-  readonly #giveFile: FileRoutes
+  readonly #giveFile: FileRoutes | null
   readonly #feed: LiveFeed
   readonly #page: Server
   readonly #live: Server
@@ -73,13 +73,12 @@ export class WebServer implements AsyncDisposable {
       refused: this.#refused,
     })
     this.#route = createRouter({ source, files, counters })
-    this.#giveFile = options.files ? createFileRoutes(options.files, log) : () => false
+    this.#giveFile = options.files ? createFileRoutes(options.files, log) : null
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
-    const { admits } = options
     const onRefused = (reason: string): void => this.#count(reason)
     admitConnections([this.#page, this.#live], {
-      admits,
+      admits: options.admits,
       perAddress: limits.maxConnectionsPerAddress,
       onRefused,
     })
@@ -157,10 +156,9 @@ export class WebServer implements AsyncDisposable {
     if (!this.#admit(request, response)) return
     const path = pathOf(request)
     // Web seed clients bring no token. Whoever may connect may fetch these by BitTorrent, too.
-    const isOpen = this.#options.files != null && isFilePath(path)
-    if (!isOpen && !this.#authorize(request, response)) return
+    if (!(this.#giveFile && isFilePath(path)) && !this.#authorize(request, response)) return
     try {
-      if (this.#giveFile(request, response, path, this.#headers(request))) return
+      if (this.#giveFile?.(request, response, path, this.#headers(request))) return
       const answer = this.#route(path)
       const nothing = {
         code: 'not-found',

@@ -22,8 +22,9 @@ function setUp(wantedReplicas: number) {
       picture
         .snapshot({ turnedAway: {} } as CoordinatorStatus)
         .alarms.filter((alarm) => !kind || alarm.kind === kind),
-    online: (host: number, put: readonly OfferedShard[]) => {
-      roster.online(infoOf(host), '10.0.0.1')
+    online: (host: number, put: readonly OfferedShard[], rottenShards?: number) => {
+      const integrity = rottenShards === undefined ? undefined : { rottenShards, recheckedAt: null }
+      roster.online(infoOf(host, integrity && { integrity }), '10.0.0.1')
       roster.told(hashOf(host), { type: 'shards', put, drop: [], isPartial: false })
     },
     drop: (host: number, ...numbers: number[]) =>
@@ -164,4 +165,27 @@ test('ten thousand shards without a seed are 500 alarms, the critical ones first
   assert.ok(performance.now() - begun < 2_000)
   assert.equal(all.length, 500)
   assert.ok(all.every(({ severity }) => severity === 'critical'))
+})
+
+test('rotten: a host found its own bytes changed; over when it finds no more, or leaves', () => {
+  const { alarms, online, leave, lose } = setUp(1)
+  online(1, [shardOf(1)], 0)
+  online(2, [shardOf(1)])
+  assert.deepEqual(alarms('rotten'), [])
+  online(1, [shardOf(1)], 1)
+  const [first] = alarms('rotten')
+  assert.equal(first?.severity, 'critical')
+  assert.equal(first?.hostId, hashOf(1))
+  online(1, [shardOf(1)], 1)
+  assert.equal(alarms('rotten')[0], first)
+  online(1, [shardOf(1)], 3)
+  assert.match(alarms('rotten')[0]?.message ?? '', /3 shards of host/)
+  assert.equal(alarms('rotten')[0]?.since, first?.since)
+  lose(1)
+  assert.equal(alarms('rotten').length, 1, 'a lost host has not healed')
+  online(1, [shardOf(1)], 0)
+  assert.deepEqual(alarms('rotten'), [])
+  online(1, [shardOf(1)], 2)
+  leave(1)
+  assert.deepEqual(alarms('rotten'), [])
 })

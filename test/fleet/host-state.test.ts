@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FailedError } from '../../src/errors.ts'
+import { DiskError, FailedError } from '../../src/errors.ts'
 import { lockFolder } from '../../src/fleet/folder-lock.ts'
-import { loadHostState, saveHostState } from '../../src/fleet/host-state.ts'
+import { BackgroundSaves, loadHostState, saveHostState } from '../../src/fleet/host-state.ts'
 import { startProcess } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
@@ -20,6 +20,41 @@ test('what was saved is loaded, and no more nodes than are of use', async (t) =>
   await saveHostState(folder, state)
   const loaded = await loadHostState(folder)
   assert.deepEqual(loaded, { ...state, nodes: nodesOf(200) })
+})
+
+test('a file that cannot be read is no reason for a new identity', async (t) => {
+  const folder = await temporaryFolder(t)
+  await mkdir(join(folder, 'host.json'))
+  await assert.rejects(
+    loadHostState(folder),
+    (error) => error instanceof DiskError && error.message.includes(join(folder, 'host.json')),
+  )
+})
+
+test('what a killed process left half-written goes with the next start', async (t) => {
+  const folder = await temporaryFolder(t)
+  await writeFile(join(folder, '.host.json.0b7c.tmp'), '{"version":')
+  await loadHostState(folder)
+  assert.deepEqual(await readdir(folder), [])
+})
+
+test('saves that fail are told of once, until one has worked', async () => {
+  const told: unknown[] = []
+  let failure: Error | null = new Error('the disk is full')
+  const save = async (): Promise<void> => {
+    if (failure !== null) throw failure
+  }
+  const saves = new BackgroundSaves(save, (error) => told.push(error))
+  for (let round = 0; round < 3; round++) await saves.run()
+  assert.equal(told.length, 1)
+  failure = new Error('the file system is read-only')
+  await saves.run()
+  assert.equal(told.length, 2, 'another reason is news')
+  failure = null
+  await saves.run()
+  failure = new Error('the disk is full')
+  await saves.run()
+  assert.equal(told.length, 3, 'so is the same one after it was over')
 })
 
 test('a damaged file costs only what is damaged', async (t) => {

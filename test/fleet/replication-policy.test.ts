@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { compileGlob } from '../../src/fleet/glob.ts'
-import { scoreOf, wordOf } from '../../src/fleet/rendezvous.ts'
+import { scoreOf, wordOf } from '../../src/fleet/host-score.ts'
 import {
   type Decision,
   decide,
@@ -135,6 +135,23 @@ test('hosts that let us down do not keep us from the others', () => {
   for (let number = 10; number < 200; number++) supply.put(OTHERS[0]!, offered(number), 0)
   const strikesOf = (hostId: string): number => (hostId === OTHERS[0] ? 2 : 0)
   assert.deepEqual(started(decideWith(supply, ALL, { strikesOf })), [A.infoHash, B.infoHash])
+})
+
+test('names that some file system takes for one are one name', () => {
+  const upper = offered(7, { name: 'caf\u00e9.gguf' })
+  const twin = offered(8, { name: 'CAFE\u0301.gguf' })
+  const supply = supplyOf([0, upper], [1, twin], [0, A])
+  const { start, problems } = decideWith(supply, ALL)
+  assert.deepEqual(
+    start.map(({ shard }) => shard.infoHash),
+    [A.infoHash],
+  )
+  assert.deepEqual(
+    problems.map(({ problem }) => problem.code),
+    ['name-conflict', 'name-conflict'],
+  )
+  supply.drop(OTHERS[1]!, twin.infoHash, NOW)
+  assert.equal(decideWith(supply, ALL).start.length, 2)
 })
 
 test('one name for different files, different words about one file, pieces of another size: told, not fetched', () => {

@@ -1,6 +1,6 @@
 /** Why nothing moves: each state of affairs has its own reason, and the time limit counts from the last byte. */
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import type { Network } from '../../src/fleet/network.ts'
 import { StallWatch } from '../../src/fleet/stall.ts'
 import type { TorrentStats } from '../../src/swarm/client.ts'
@@ -24,14 +24,26 @@ const QUIET: TorrentStats = {
 const network = (isolated: boolean): Network =>
   ({ isolated, dht: { nodeCount: 3, bootstrap: [{ host: '10.0.0.1', port: 51820 }] } }) as unknown as Network
 
-function watch(t: TestContext, timeoutMs: number | null = null) {
-  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
-  const stall = new StallWatch(timeoutMs)
+/** How often a download is looked at. */
+const LOOK_MS = 500
+
+function watch(timeoutMs: number | null = null) {
+  let nowMs = 1_000_000
+  const stall = new StallWatch(timeoutMs, () => nowMs)
+  const sleep = (ms: number): void => {
+    nowMs += ms
+  }
   return {
     stall,
     observe: (stats: Partial<TorrentStats> = {}, { isolated = false, hasMetadata = true } = {}) =>
       stall.observe({ ...QUIET, ...stats }, network(isolated), hasMetadata),
-    pass: (ms: number) => t.mock.timers.tick(ms),
+    sleep,
+    pass: (ms: number) => {
+      for (let left = ms; left > 0; left -= LOOK_MS) {
+        sleep(Math.min(left, LOOK_MS))
+        stall.current(network(false))
+      }
+    },
   }
 }
 
@@ -49,8 +61,8 @@ const REASONS: readonly (readonly [
 ]
 
 for (const [stats, circumstances, reason] of REASONS) {
-  test(`the reason: ${reason.source}`, (t) => {
-    const { observe, pass } = watch(t)
+  test(`the reason: ${reason.source}`, () => {
+    const { observe, pass } = watch()
     observe(stats, circumstances)
     pass(2_900)
     assert.equal(observe(stats, circumstances), null, 'a short pause is no stall')
@@ -63,8 +75,8 @@ for (const [stats, circumstances, reason] of REASONS) {
   })
 }
 
-test('peers that were found and cannot be reached are named, three of them', (t) => {
-  const { stall, observe, pass } = watch(t)
+test('peers that were found and cannot be reached are named, three of them', () => {
+  const { stall, observe, pass } = watch()
   for (const last of [1, 2, 3, 4, 4]) stall.heardOf({ host: `10.0.0.${last}`, port: 6881 })
   observe()
   pass(4_000)
@@ -75,8 +87,8 @@ test('peers that were found and cannot be reached are named, three of them', (t)
   )
 })
 
-test('peers that were dropped for wrong data are not said to be out of reach', (t) => {
-  const { stall, observe, pass } = watch(t)
+test('peers that were dropped for wrong data are not said to be out of reach', () => {
+  const { stall, observe, pass } = watch()
   stall.heardOf({ host: '10.0.0.1', port: 6881 })
   observe()
   pass(4_000)
@@ -86,8 +98,8 @@ test('peers that were dropped for wrong data are not said to be out of reach', (
   )
 })
 
-test('new bytes and new metadata end a stall; the time limit counts from there', (t) => {
-  const { observe, pass } = watch(t, 10_000)
+test('new bytes and new metadata end a stall; the time limit counts from there', () => {
+  const { observe, pass } = watch(10_000)
   observe({}, { hasMetadata: false })
   pass(9_000)
   assert.equal(observe({}, { hasMetadata: true }), null, 'metadata has come')
@@ -97,4 +109,16 @@ test('new bytes and new metadata end a stall; the time limit counts from there',
   assert.equal(observe({ verifiedBytes: 1 })?.expired, false)
   pass(1)
   assert.equal(observe({ verifiedBytes: 1 })?.expired, true)
+})
+
+test('a process that was stopped, or slept with its machine, gives its peers the whole time again', () => {
+  const { observe, pass, sleep } = watch(10_000)
+  observe()
+  pass(9_000)
+  sleep(600_000)
+  assert.equal(observe(), null, 'nothing is held against anybody')
+  pass(9_500)
+  assert.equal(observe()?.expired, false)
+  pass(500)
+  assert.equal(observe()?.expired, true)
 })

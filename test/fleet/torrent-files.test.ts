@@ -42,3 +42,17 @@ test('an equal file is left as it is, a different one replaced, and no other is 
   assert.deepEqual(await readdir(folder), ['m.gguf.torrent'])
   assert.equal((await stat(path)).mode & 0o777, 0o644)
 })
+
+test('names that some file system takes for one get two files, too', async (t) => {
+  const folder = await temporaryFolder(t)
+  const files = new TorrentFiles(folder)
+  await files.write('\u00e9-Model.gguf', A, bytes('a'))
+  const twin = await files.write('e\u0301-model.gguf', B, bytes('b'))
+  assert.equal(twin, join(folder, 'e\u0301-model.gguf.bbbbbbbb.torrent'))
+  files.forget(A)
+  files.forget(B)
+  assert.equal(
+    await files.write('\u00c9-MODEL.gguf', B, bytes('b')),
+    join(folder, '\u00c9-MODEL.gguf.torrent'),
+  )
+})

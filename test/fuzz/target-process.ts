@@ -15,7 +15,12 @@ const HEAP_MB = 256
 
 export type Order =
   | { readonly order: 'state' | 'ping' }
-  | { readonly order: 'dial'; readonly host: string; readonly port: number }
+  | {
+      readonly order: 'dial'
+      readonly infoHash: string
+      readonly host: string
+      readonly port: number
+    }
   | { readonly order: 'lookup'; readonly infoHash: string }
 
 export interface Answer {

@@ -130,8 +130,7 @@ async function obey(order: Order): Promise<object> {
     case 'ping':
       return { datagrams: network.dht.guard }
     case 'dial':
-      for (const infoHash of [known.infoHash, unknown.infoHash, member.rendezvous])
-        network.torrent(infoHash)?.dial({ host: order.host, port: order.port })
+      network.torrent(parseInfoHash(order.infoHash))?.dial({ host: order.host, port: order.port })
       return {}
     case 'lookup': {
       const found = await network.findPeers(parseInfoHash(order.infoHash))

@@ -4,10 +4,11 @@
  * its own, so nothing of this machine's interfaces or routes is touched.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { afterTest, atExit } from './after-test.ts'
+import { program, type Requirement, ROOT_USER, skipUnless } from './requirements.ts'
+
+export { program, type Requirement } from './requirements.ts'
 
 /** The last usable address, kept free: {@link addDeadEndRoute} sends there what has no business on the network. */
 const DEAD_END_HOST_NUMBER = 254
@@ -29,31 +30,9 @@ export interface TestNetwork {
   limit(host: Host, megabitsPerSecond: number): void
 }
 
-/** Something a test needs on the machine. */
-export interface Requirement {
-  readonly name: string
-  isThere(): boolean
-}
-
-/** A program in PATH. */
-export function program(name: string): Requirement {
-  return { name, isThere: () => isInPath(name) }
-}
-
-/**
- * The `skip` option of a test that needs root, `ip` and these: a reason at a desk, and an error where CI=true
- * promises that everything is there.
- */
+/** The `skip` option of a test that needs root, `ip` and these (see {@link skipUnless}). */
 export function skipWithout(...requirements: readonly Requirement[]): string | false {
-  const lacking = [program('ip'), ...requirements]
-    .filter((needed) => !needed.isThere())
-    .map(({ name }) => name)
-  if (process.getuid?.() !== 0) lacking.unshift('root (for network namespaces)')
-  if (lacking.length === 0) return false
-  const reason = `needs ${lacking.join(', ')}; .ci/run installs what is missing`
-  const { CI } = process.env
-  if (CI === 'true') throw new Error(reason)
-  return reason
+  return skipUnless(ROOT_USER, program('ip'), ...requirements)
 }
 
 let networksMade = 0
@@ -151,16 +130,4 @@ function removeNamespace(netns: string): void {
 
 function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
-}
-
-function isInPath(name: string): boolean {
-  const { PATH = '' } = process.env
-  return PATH.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }

@@ -20,7 +20,8 @@ const STOP_TIMEOUT_MS = 6_000
 /** How long output is still read after the end: a child of the child may hold the pipes open for ever. */
 const DRAIN_TIMEOUT_MS = 1_000
 
-const CLI = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
+/** The command line of this checkout, as a script for node. */
+export const CLI: string = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
 /** What `gguf-swarm … --json` prints, one a line; the `listening` of `bootstrap` has its `port` alone. */
 export type CliEvent = { readonly time: string } & (SeedEvent | GetEvent)
@@ -77,6 +78,8 @@ export interface RunningProcess<E extends AnyEvent = CliEvent> {
   kill(signal: NodeJS.Signals): void
   /** Writes one line to its standard input. */
   send(line: string): void
+  /** Closes its standard input. */
+  endInput(): void
 }
 
 /** Runs `gguf-swarm` of this checkout with the Node that runs the tests. */
@@ -190,6 +193,9 @@ export function startProcess<E extends AnyEvent = CliEvent>(
     send: (line) => {
       if (!options.input) throw new Error(`${title} was started without input`)
       child.stdin.write(`${line}\n`)
+    },
+    endInput: () => {
+      child.stdin.end()
     },
   }
 

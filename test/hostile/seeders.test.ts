@@ -4,49 +4,11 @@ import { type TestContext, test } from 'node:test'
 import bencode from 'bencode'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { until } from '../helpers/until.ts'
-import {
-  extended,
-  handshake,
-  ID,
-  isPlaintext,
-  listen,
-  type Message,
-  message,
-  RawPeer,
-  uint32,
-} from './raw-peer.ts'
+import { liar, OFFER, sendBlocks } from './liar.ts'
+import { extended, ID, type Message, message, type RawPeer, uint32 } from './raw-peer.ts'
 import { type Content, fetchContent, makeContent, seedContent, startClient } from './swarm-kit.ts'
 
 const METADATA = 1
-
-interface Liar extends PeerAddress {
-  /** Connections made to it so far. */
-  readonly met: RawPeer[]
-}
-
-/** A peer that shakes hands on a loopback address of its own, says `opening`, and then answers as it likes. */
-async function liar(
-  t: TestContext,
-  { infoHash }: Content,
-  opening: readonly Buffer[],
-  answer: (message: Message, peer: RawPeer) => void = () => undefined,
-): Promise<Liar> {
-  const met: RawPeer[] = []
-  const { host, port } = await listen(
-    t,
-    (socket) => {
-      const peer = new RawPeer(socket, answer)
-      met.push(peer)
-      socket.once('data', (first) => {
-        // Plaintext only: the first attempt, which is encrypted (MSE), is turned away.
-        if (isPlaintext(first)) peer.write(handshake({ infoHash }), ...opening)
-        else socket.destroy()
-      })
-    },
-    '127.0.0.2',
-  )
-  return { host, port, met }
-}
 
 const hello = (size: number): Buffer =>
   extended(0, Buffer.from(bencode.encode({ m: { ut_metadata: METADATA }, metadata_size: size })))
@@ -60,24 +22,6 @@ function sendMetadata(data: Buffer): (message: Message, peer: RawPeer) => void {
     if (type !== 0) return
     const head = Buffer.from(bencode.encode({ msg_type: 1, piece, total_size: data.length }))
     peer.write(extended(METADATA, Buffer.concat([head, data.subarray(piece * 16_384, (piece + 1) * 16_384)])))
-  }
-}
-
-const OFFER = [message(ID.haveAll), message(ID.unchoke)]
-
-/** Sends blocks, the bytes of each changed by `twist`. */
-function sendBlocks({ bytes, pieceLength }: Content, twist: (block: Buffer, piece: number) => Buffer) {
-  return ({ id, body }: Message, peer: RawPeer): void => {
-    if (id !== ID.request) return
-    const [piece, offset, length] = [0, 4, 8].map((at) => body.readUInt32BE(at)) as [number, number, number]
-    const start = piece * pieceLength + offset
-    peer.write(
-      message(
-        ID.piece,
-        uint32(piece, offset),
-        twist(Buffer.from(bytes.subarray(start, start + length)), piece),
-      ),
-    )
   }
 }
 

@@ -28,6 +28,29 @@ for (const what of ['engine', 'torrent'] as const) {
   })
 }
 
+test('a torrent that goes while blocks are being read for its peers', { timeout: 60_000 }, async (t) => {
+  const content = await makeContent(t, { length: 12_000_000, pieceLength: 256 * 1024 })
+  for (let round = 0; round < ROUNDS; round++) {
+    const client = await startClient(t)
+    const torrent = seedContent(client, content)
+    const peers: RawPeer[] = []
+    for (let count = 0; count < PEERS; count++) {
+      const peer = await connectTo(t, client.port)
+      peer.write(handshake(content), message(ID.interested))
+      peers.push(peer)
+    }
+    for (const peer of peers) await peer.received(ID.unchoke)
+    // Each from another place, so that most of the reads still wait for their turn.
+    for (const [index, peer] of peers.entries()) {
+      peer.write(message(ID.request, uint32(index * 2, 0, 16_384)), message(ID.request, uint32(1, 0, 16_384)))
+    }
+    for (let turn = 0; turn < round * 2; turn++) await setImmediate()
+    await torrent.remove()
+    for (const peer of peers) await peer.hungUp(`round ${round}`)
+    await client.stop()
+  }
+})
+
 test('a download that is removed while its peers answer', { timeout: 60_000 }, async (t) => {
   const content = await makeContent(t, { length: 2_000_000 })
   const seed = await startClient(t)

@@ -6,9 +6,11 @@ import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createKeyFile } from '../../src/fleet/fleet-key.ts'
+import { type Capture, capturePackets } from '../helpers/capture.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { addDeadEndRoute, type Host, program, skipWithout, testNetwork } from '../helpers/netns.ts'
-import { type RunningProcess, startCli, startProcess } from '../helpers/process.ts'
+import { startCli } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
@@ -17,7 +19,7 @@ const TIMEOUT_MS = 60_000
 const NOBODY = '192.0.2.9'
 /** Traps a careless program would walk into; a magnet pasted from anywhere may carry them. */
 const PUBLIC_TRAPS = `&tr=udp://tracker.opentrackr.org:1337/announce&tr=http://${NOBODY}/announce&ws=http://${NOBODY}/file`
-/** Sent at the end, by us: that they are caught shows that anything before them would have been. */
+/** Sent at the end, by us: where SSDP, LSD and NAT-PMP would go. */
 const PROBES = ['239.255.255.250:1900', '239.192.152.143:6771', `${NOBODY}:5351`]
 
 const skip = skipWithout(program('tcpdump'))
@@ -25,41 +27,62 @@ const skip = skipWithout(program('tcpdump'))
 test('a private fleet sends nothing to anybody else', { skip }, async (t) => {
   const folder = await temporaryFolder(t)
   const network = testNetwork(t)
-  const [bootstrapHost, seedHost, getHost] = [
-    network.host('bootstrap'),
-    network.host('seed'),
-    network.host('get'),
+  const names = ['bootstrap', 'seed', 'replica', 'desk'] as const
+  const [bootstrapHost, seedHost, replicaHost, desk] = names.map((name) => network.host(name)) as [
+    Host,
+    Host,
+    Host,
+    Host,
   ]
-  const fleet = [bootstrapHost, seedHost, getHost]
+  const fleet = [bootstrapHost, seedHost, replicaHost, desk]
   const captures = await Promise.all(fleet.map((host) => captureStrays(t, host, fleet)))
 
-  const shards = join(folder, 'shards')
-  await mkdir(shards)
+  const key = join(folder, 'fleet.key')
+  await createKeyFile(key)
+  const [shards, copies] = [join(folder, 'shards'), join(folder, 'copies')]
+  for (const path of [shards, copies]) await mkdir(path)
   await writeModel(join(shards, 'quiet.gguf'), { bytes: 4 * 1024 * 1024, seed: 5 })
-  const bootstrap = `${bootstrapHost.address}:51820`
+  const member = ['--bootstrap', `${bootstrapHost.address}:51820`, '--fleet-key', key]
+  const at = (host: Host) => ['--bind', host.address, '--json']
+  const folders = (name: string) => [
+    '--state-dir',
+    join(folder, name),
+    '--torrents-dir',
+    join(folder, 'torrents'),
+  ]
 
   // The host comes first and finds no bootstrap: the moment when a public one would be tempting.
-  const place = (host: Host, state: string) => [
-    '--bind',
-    host.address,
-    '--state-dir',
-    join(folder, state),
-    '--json',
-  ]
-  const torrents = ['--torrents-dir', join(folder, 'torrents')]
-  const seedArgs = ['seed', shards, '--bootstrap', bootstrap, ...torrents, ...place(seedHost, 'seed')]
-  const seed = startCli(t, [...seedArgs, '--port', '6881', '--dht-port', '6882'], { netns: seedHost.netns })
+  const ports = ['--port', '6881', '--dht-port', '6882']
+  const seed = startCli(
+    t,
+    ['seed', shards, ...member, ...folders('seed'), ...at(seedHost), ...ports],
+    seedHost,
+  )
   const { magnet } = await seed.waitForEvent('seeding', { timeoutMs: TIMEOUT_MS })
-
-  const bootstrapArgs = ['bootstrap', '--port', '51820', ...place(bootstrapHost, 'bootstrap')]
-  startCli(t, bootstrapArgs, { netns: bootstrapHost.netns })
+  const state = ['--port', '51820', '--state-dir', join(folder, 'bootstrap')]
+  startCli(t, ['bootstrap', ...state, ...at(bootstrapHost)], bootstrapHost)
   await seed.waitForEvent('announced', { timeoutMs: TIMEOUT_MS, where: ({ nodes }) => nodes > 0 })
 
-  const out = ['--out', join(folder, 'got'), '--bind', getHost.address, '--json']
-  const getArgs = ['get', magnet + PUBLIC_TRAPS, '--bootstrap', bootstrap, '--timeout', '60', ...out]
-  const got = startCli(t, getArgs, { netns: getHost.netns })
+  const replicaArgs = ['seed', copies, ...member, ...folders('replica'), ...at(replicaHost), '--replicate']
+  const replica = startCli(t, replicaArgs, replicaHost)
+  await replica.waitForEvent('replicated', { timeoutMs: TIMEOUT_MS })
+
+  const getArgs = ['get', magnet + PUBLIC_TRAPS, ...member, '--timeout', '60', '--out', join(folder, 'got')]
+  const got = startCli(t, [...getArgs, ...at(desk)], desk)
   await got.waitForEvent('done', { timeoutMs: TIMEOUT_MS })
   assert.deepEqual(await got.exited, { code: 0, signal: null })
+
+  const web = startCli(
+    t,
+    ['web', '--http-port', '0', '--live-port', '0', ...member, '--bind', desk.address],
+    desk,
+  )
+  await until(() => web.stderr.includes('Page, API and metrics'), { timeoutMs: TIMEOUT_MS, what: 'the page' })
+  for (const command of [['status'], ['verify', '--expect-hosts', '2']]) {
+    const looking = startCli(t, [...command, ...member, ...at(desk)], desk)
+    assert.deepEqual(await looking.exited, { code: 0, signal: null }, `${command[0]}: ${looking.stderr}`)
+  }
+  await web.stop()
 
   for (const [index, host] of fleet.entries()) {
     const strays = await captures[index]!.finish()
@@ -67,53 +90,11 @@ test('a private fleet sends nothing to anybody else', { skip }, async (t) => {
   }
 })
 
-/** Catches what `host` sends to anybody but `fleet`; `finish` gives it, one line a packet. */
-async function captureStrays(
-  t: TestContext,
-  host: Host,
-  fleet: readonly Host[],
-): Promise<{ finish(): Promise<readonly string[]> }> {
+/** Catches what `host` sends to anybody but `fleet`, the world being one hop away. */
+function captureStrays(t: TestContext, host: Host, fleet: readonly Host[]): Promise<Capture> {
   addDeadEndRoute(host)
   // The kernel's own IPv6 housekeeping (neighbours, multicast groups) is ICMPv6, some behind a hop-by-hop header.
   const housekeeping = '(icmp6 or (ip6 and ip6[6] == 0))'
-  const filter = [
-    '(ip or ip6) and not',
-    housekeeping,
-    ...fleet.map(({ address }) => `and not dst host ${address}`),
-  ]
-  const args = ['-i', 'any', '-Q', 'out', '-n', '-l', '--immediate-mode', filter.join(' ')]
-  const tcpdump = startProcess(t, 'tcpdump', args, { netns: host.netns })
-  await until(() => tcpdump.stderr.includes('listening on'), {
-    timeoutMs: TIMEOUT_MS,
-    what: 'tcpdump to listen',
-  })
-
-  return {
-    async finish() {
-      await sendProbes(t, host)
-      const lines = () => tcpdump.stdout.split('\n').filter(Boolean)
-      const isProbe = (line: string) =>
-        PROBES.some((probe) => line.includes(`> ${probe.replace(':', '.')}: `))
-      // Packets are caught in the order they were sent: after the last probe nothing is on its way.
-      await until(() => lines().filter(isProbe).length >= PROBES.length, {
-        timeoutMs: TIMEOUT_MS,
-        what: `the probes of ${host.netns} to be caught (so far:\n${lines().join('\n')})`,
-      })
-      return lines().filter((line) => !isProbe(line))
-    },
-  }
-}
-
-async function sendProbes(t: TestContext, host: Host): Promise<void> {
-  const program = `
-    const socket = require('node:dgram').createSocket('udp4')
-    socket.bind(0, '${host.address}', async () => {
-      for (const probe of ${JSON.stringify(PROBES)}) {
-        const [address, port] = probe.split(':')
-        await new Promise((resolve) => socket.send('probe', Number(port), address, resolve))
-      }
-      socket.close()
-    })`
-  const probing: RunningProcess = startProcess(t, process.execPath, ['-e', program], { netns: host.netns })
-  assert.deepEqual(await probing.exited, { code: 0, signal: null })
+  const known = fleet.map(({ address }) => `and not dst host ${address}`)
+  return capturePackets(t, host, ['(ip or ip6) and not', housekeeping, ...known].join(' '), PROBES)
 }

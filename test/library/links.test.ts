@@ -113,6 +113,21 @@ test('a file that may not be read is rejected, and seeded when it may', async (t
   await kit.heard('shard', 'a.gguf')
 })
 
+test('a shard that may not be read any more is withdrawn, and seeded when it may', async (t) => {
+  becomeOrdinaryUser(t)
+  const { root, start } = await makeWorld(t)
+  const path = join(root, 'a.gguf')
+  await writeModel(path, { bytes: BYTES, seed: 13 })
+  const kit = await start()
+  await kit.heard('shard', 'a.gguf')
+  await chmod(path, 0)
+  await kit.heard('gone', 'a.gguf')
+  assert.match(await kit.heard('rejected', 'a.gguf'), /^unreadable: permission denied/)
+  await chmod(path, 0o600)
+  await kit.heard('shard', 'a.gguf', 2)
+  assert.equal(kit.shards[0]?.infoHash, kit.shards[1]?.infoHash)
+})
+
 /** Root reads every file, whatever its mode: as root, the rest of the test runs as `nobody`. */
 function becomeOrdinaryUser(t: TestContext): void {
   if (process.getuid?.() !== 0) return

@@ -5,8 +5,8 @@
  * fails on a lock that lacks one, though none of them is ever installed.
  */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -35,16 +35,29 @@ export async function prepareLlama(): Promise<string | undefined> {
   }
 }
 
-/** npm writes this file last, so a folder that has it is complete. */
+/** What is installed is a copy of what it was installed from, so that a changed lock is installed anew. */
+const SOURCES = ['package.json', 'package-lock.json', '.npmrc']
+const INSTALLED_FROM = '.installed-from'
+
+/** The copy is made last, so a folder that has it is complete. */
 function isInstalled(): boolean {
-  return existsSync(join(MODULES, '.package-lock.json'))
+  try {
+    return readFileSync(join(MODULES, INSTALLED_FROM), 'utf8') === sources()
+  } catch {
+    return false // not there, or from before it was written down
+  }
+}
+
+function sources(): string {
+  return SOURCES.map((file) => readFileSync(join(FOLDER, file), 'utf8')).join('\n')
 }
 
 /** Installs beside and renames, so that two tests at once, or an interrupted one, leave no half of it. */
 async function install(): Promise<void> {
   const temporary = await mkdtemp(join(FOLDER, '.install-'))
   try {
-    for (const file of ['package.json', 'package-lock.json', '.npmrc']) {
+    const from = sources()
+    for (const file of SOURCES) {
       await copyFile(join(FOLDER, file), join(temporary, file))
     }
     await promisify(execFile)('npm', ['ci'], { cwd: temporary, timeout: INSTALL_TIMEOUT_MS }).catch(
@@ -53,6 +66,7 @@ async function install(): Promise<void> {
         throw new Error(`npm ci could not install llama.cpp into ${FOLDER}: ${reason}`)
       },
     )
+    await writeFile(join(temporary, 'node_modules', INSTALLED_FROM), from)
     if (isInstalled()) return
     await rm(MODULES, { recursive: true, force: true })
     await rename(join(temporary, 'node_modules'), MODULES).catch((error) => {

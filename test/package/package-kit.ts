@@ -140,5 +140,11 @@ export async function useAll(t: TestContext, installed: Installed): Promise<void
   assert.match(status, /2 hosts online, .*8 whole copies/)
   await succeed(t, installed, ['verify', ...access], cwd)
   await succeed(t, installed, ['key', 'other.key'], cwd)
+  const recipe = await succeed(t, installed, ['recipe', 'aria2', 'shard-0.gguf', ...access], cwd)
+  assert.ok(recipe.stdout.includes(magnet.trim()), recipe.stdout)
+  assert.match((await succeed(t, installed, ['completion', 'bash'], cwd)).stdout, /complete .*gguf-swarm/)
+  const doctor = await ended(start(t, installed, ['doctor', 'downloads', ...access], cwd))
+  assert.ok(doctor.code === 0 || doctor.code === 1, doctor.stderr) // it may find what is wrong with this machine
+  assert.match(doctor.stdout, /✓/)
   assert.equal((await up.stop()).code, 0)
 }

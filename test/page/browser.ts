@@ -48,7 +48,6 @@ export async function launchBrowser(): Promise<Browser> {
 
 export interface OpenedPage {
   readonly page: Page
-  readonly server: WebServer
   readonly context: BrowserContext
   /** Errors, warnings of the console and violations of the content policy so far. */
   readonly complaints: string[]
@@ -75,11 +74,21 @@ export async function openPage(
   t: TestContext,
   source: StatusSource,
   options: PageOptions = {},
-): Promise<OpenedPage> {
-  const { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false } = options
+): Promise<OpenedPage & { readonly server: WebServer }> {
   const { token } = options
   const server = await servePage(source, 0, token === undefined ? {} : { token })
   afterTest(t, () => server.stop())
+  const url = token === undefined ? server.url : `${server.url}/?token=${token}`
+  return { ...(await openPageAt(t, url, options)), server }
+}
+
+/** The same for a page that somebody else serves. */
+export async function openPageAt(
+  t: TestContext,
+  url: string,
+  options: PageOptions = {},
+): Promise<OpenedPage> {
+  const { width = 1440, height = 900, colorScheme = 'light', permissions = [], isTouch = false } = options
   const browser = await launchBrowser()
   afterTest(t, () => browser.close())
   const context = await browser.newContext({
@@ -103,7 +112,7 @@ export async function openPage(
     })
   })
   if (options.before !== undefined) await page.addInitScript(options.before)
-  const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${server.port}/`)
+  const own = new RegExp(`^(?:http|ws)://127\\.0\\.0\\.1:${new URL(url).port}/`)
   // Before the browser is closed; a test that failed has said more already.
   afterTest(t, () => {
     if (hasFailed(t)) return
@@ -114,9 +123,9 @@ export async function openPage(
       'nothing is asked of anybody else',
     )
   })
-  await page.goto(token === undefined ? server.url : `${server.url}/?token=${token}`)
+  await page.goto(url)
   await page.waitForSelector('.figures')
-  return { page, server, context, complaints, requests }
+  return { page, context, complaints, requests }
 }
 
 /** A locator's text, in one line. */

@@ -184,7 +184,9 @@ test('what was removed is not announced any more, and stop ends everything', asy
 
 test('our own node knows us too, where our address is known', async (t) => {
   const bootstrap = await dhtNode(t)
-  const { announcer, announced, dht } = await schedule(t, [at(bootstrap.port)], { selfHost: '127.0.0.1' })
+  const { announcer, announced, dht } = await schedule(t, [at(bootstrap.port)], {
+    selfHost: () => '127.0.0.1',
+  })
   announcer.add(SHARD, 'seed')
   await until(() => announced.length > 0, { timeoutMs: 30_000 })
   assert.equal(await bootstrap.knowsPeers(at(dht.port), SHARD), true)

@@ -48,6 +48,7 @@ const INFO = {
 }
 
 const pageOf = (entry: object): Uint8Array => encoded({ drop: [], more: 0, put: [entry], t: 'shards' })
+const ROTTEN = { rottenShards: 2, recheckedAt: 1_700_000_000_000 } as const
 const isTaken = (bytes: Uint8Array): boolean => {
   try {
     decodeMessage(bytes)
@@ -62,6 +63,12 @@ test('what is encoded comes back as it was', () => {
   const messages: readonly CatalogueMessage[] = [
     { type: 'info', info: infoOf(1), wantsCatalogue: true },
     { type: 'info', info: infoOf(2, { role: 'coordinator', freeDiskBytes: null }), wantsCatalogue: false },
+    { type: 'info', info: infoOf(3, { integrity: ROTTEN, strangersRefused: 7 }), wantsCatalogue: true },
+    {
+      type: 'info',
+      info: infoOf(4, { integrity: { rottenShards: 0, recheckedAt: null } }),
+      wantsCatalogue: true,
+    },
     page(),
     page({ state: 'fetching', verifiedBytes: 5, architecture: null, sizeLabel: '8x7B', number: 3, count: 4 }),
     page({ length: Number.MAX_SAFE_INTEGER, verifiedBytes: Number.MAX_SAFE_INTEGER }),
@@ -71,8 +78,10 @@ test('what is encoded comes back as it was', () => {
   for (const message of messages) assert.deepEqual(decodeMessage(encodeMessage(message)), message)
   const { replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } = infoOf(1)
   const info = { replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond }
-  const beat = { type: 'beat', info, shardCount: 10_000 } as const
-  assert.deepEqual(decodeMessage(encodeMessage(beat)), beat)
+  for (const more of [{}, { integrity: ROTTEN, strangersRefused: 0 }]) {
+    const beat = { type: 'beat', info: { ...info, ...more }, shardCount: 10_000 } as const
+    assert.deepEqual(decodeMessage(encodeMessage(beat)), beat)
+  }
 })
 
 test('unknown fields and unknown types of message are passed over', () => {
@@ -108,6 +117,16 @@ test('numbers: each field at its limits and past them', () => {
   for (const port of [0, 65_536, -1]) assert.ok(!isTaken(encoded({ ...INFO, port })), `port ${port}`)
   for (const start of [-1, 8.64e15 + 1]) assert.ok(!isTaken(encoded({ ...INFO, start })), 'no date')
   assert.ok(!isTaken(encoded({ ...INFO, free: -2 })))
+  assert.ok(!isTaken(encoded({ ...INFO, out: -1 })))
+  assert.ok(isTaken(encoded({ ...INFO, rot: 10_000, sound: -1 })))
+  for (const [rot, sound] of [
+    [10_001, 0],
+    [0, -2],
+    [0, 8.64e15 + 1],
+  ]) {
+    assert.ok(!isTaken(encoded({ ...INFO, rot, sound })), `${rot} rotten, ${sound}`)
+  }
+  assert.ok(!isTaken(encoded({ ...INFO, rot: 0 })), 'one without the other')
   for (const n of [-1, 10_001]) assert.ok(!isTaken(encoded({ ...INFO, t: 'beat', n })))
 })
 
@@ -123,7 +142,7 @@ test('names: nothing that is a path, hidden, a device, unprintable, too long or 
   const bad = [
     '../x.gguf', '..', '.', '', '/etc/x.gguf', 'a/b.gguf', 'a\\b.gguf', 'C:\\x.gguf', '.hidden.gguf',
     'a\0.gguf', 'a\n.gguf', 'a\u001b[31m.gguf', 'a\u0085.gguf', 'con.gguf', 'NUL.gguf', 'lpt1.gguf',
-    'run.sh', 'x.gguf.exe', 'gguf', `${'n'.repeat(251)}.gguf`, `${'ü'.repeat(126)}.gguf`,
+    '\u202efugg.gguf', 'x\u200b.gguf', 'run.sh', 'x.gguf.exe', 'gguf', `${'n'.repeat(251)}.gguf`, `${'ü'.repeat(126)}.gguf`,
   ] // biome-ignore format: a table
   for (const name of bad) {
     assert.ok(!isTaken(pageOf({ ...ENTRY, name })), JSON.stringify(name))
@@ -134,7 +153,7 @@ test('names: nothing that is a path, hidden, a device, unprintable, too long or 
   }
   const good = [
     'm.gguf', 'M.GGUF', `${'n'.repeat(250)}.gguf`, 'модель.gguf', '模型-00001-of-00002.gguf', 'a b.gguf',
-    '<img src=x onerror=alert(1)>.gguf', '\u202efugg.gguf', '$(reboot).gguf', '--help.gguf',
+    '<img src=x onerror=alert(1)>.gguf', '$(reboot).gguf', '--help.gguf',
   ] // biome-ignore format: a table
   for (const name of good) assert.ok(isTaken(pageOf({ ...ENTRY, name })), JSON.stringify(name))
 })

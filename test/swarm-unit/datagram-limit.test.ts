@@ -46,9 +46,21 @@ test('forged addresses without end do not keep out one that has proved itself', 
   assert.equal(ask(limit, '192.0.2.1', 10), 0, 'who has not shares the fate of the forged')
 })
 
-test('answers have a budget of their own', () => {
-  const limit = new DatagramLimit(() => 0)
+test('as many answers as were asked for are looked at, however many that is, and few others', () => {
+  let now = 0
+  const limit = new DatagramLimit(() => now)
   ask(limit, '10.0.0.1', 100_000)
-  assert.equal(ask(limit, '10.0.0.1', 1_000, 'other'), 1_000)
-  assert.equal(ask(limit, '10.0.0.1', 50_000, 'other'), 1_000)
+  for (let number = 0; number < 9_000; number++) limit.asked('10.0.0.1')
+  assert.equal(ask(limit, '10.0.0.1', 50_000, 'other'), 9_000 + 500)
+  assert.equal(ask(limit, '10.0.0.2', 50_000, 'other'), 500)
+  limit.asked('10.0.0.3')
+  now = 2_500
+  limit.asked('10.0.0.4')
+  assert.ok(ask(limit, '10.0.0.3', 1, 'other') === 1)
+  now = 5_000
+  limit.asked('10.0.0.4')
+  now = 7_500
+  limit.asked('10.0.0.4')
+  for (let number = 0; number < 40; number++) ask(limit, `10.0.1.${number}`, 500, 'other')
+  assert.equal(ask(limit, '10.0.0.4', 4, 'other'), 2, 'what was asked long ago is forgotten')
 })

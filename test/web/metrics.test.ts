@@ -45,7 +45,15 @@ function parseLabels(text: string): readonly string[] {
 }
 
 test('the fleet and the process as metrics', async (t) => {
-  const [up, lost] = [madeHost('a', { seeding: 2 }), madeHost('b', { state: 'lost', freeDiskBytes: null })]
+  const [up, lost] = [
+    madeHost('a', {
+      seeding: 2,
+      rottenShards: 1,
+      recheckedAt: '2026-03-01T12:00:00.000Z',
+      strangersRefused: 4,
+    }),
+    madeHost('b', { state: 'lost', freeDiskBytes: null }),
+  ]
   const shards = [
     madeShard('m', 1, [madeCopy(up)], { dhtPeersEstimate: 3 }),
     madeShard('m', 2, [madeCopy(up), madeCopy(lost, 5)]),
@@ -77,6 +85,9 @@ test('the fleet and the process as metrics', async (t) => {
     [0, 'gguf_swarm_host_up', `host=${lost.hostId}`, 'name=b'],
     [1_000_000, 'gguf_swarm_host_upload_bytes_per_second', `host=${up.hostId}`, 'name=a'],
     [1e12, 'gguf_swarm_host_free_disk_bytes', `host=${up.hostId}`, 'name=a'],
+    [1, 'gguf_swarm_host_rotten_shards', `host=${up.hostId}`, 'name=a'],
+    [4, 'gguf_swarm_host_strangers_refused_total', `host=${up.hostId}`, 'name=a'],
+    [Date.parse(since) / 1000, 'gguf_swarm_host_rechecked_timestamp_seconds', `host=${up.hostId}`, 'name=a'],
     [1, 'gguf_swarm_alarms', 'kind=host-lost'],
     [0, 'gguf_swarm_alarms', 'kind=no-seeds'],
     [2, 'gguf_swarm_turned_away_peers_total', 'reason=wrong-key'],
@@ -91,6 +102,7 @@ test('the fleet and the process as metrics', async (t) => {
     'what is not known is left out',
   )
   assert.equal(metrics.get('gguf_swarm_host_free_disk_bytes')?.samples.size, 1)
+  assert.equal(metrics.get('gguf_swarm_host_rotten_shards')?.samples.size, 1)
   assert.equal(metrics.get('gguf_swarm_turned_away_peers_total')?.type, 'counter')
   assert.ok(read('process_resident_memory_bytes')! > 1e7)
   assert.ok(read('process_cpu_seconds_total')! > 0)

@@ -186,7 +186,13 @@ test('a port in use is said, with the option that changes it, and nothing stays 
   )
   await assert.rejects(WebServer.start({ ...options, port: 0, livePort: server.livePort }), /--live-port/)
   await assert.rejects(
-    WebServer.start({ ...options, host: '198.51.100.1', port: 0, livePort: 0 }),
+    WebServer.start({
+      ...options,
+      host: '198.51.100.1',
+      port: 0,
+      livePort: 0,
+      token: 'mellon-mellon-mellon',
+    }),
     (error: unknown) => error instanceof FailedError && error.code === 'cannot-listen',
   )
 })

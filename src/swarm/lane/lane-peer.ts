@@ -35,13 +35,13 @@ export class LanePeer {
   #window = FIRST_WINDOW
   #rate = 0
   #receivedSinceLook = 0
-  #lookedAt = Date.now()
+  #lookedAt = performance.now()
   #firstBlockAt = 0
   /** The pieces it is counted for, unless it has all of them. */
   #counted: Uint8Array | null = null
   #avoided = new Map<number, number>()
   /** When something was last heard from it, or it was first asked. */
-  heardAt = Date.now()
+  heardAt = performance.now()
 
   constructor(wire: Wire) {
     this.wire = wire

@@ -6,6 +6,7 @@
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
 import { Blame } from '../blame.ts'
+import { SleepWatch } from '../sleep.ts'
 import { type BlockTarget, readerOf } from '../wire-reader.ts'
 import { type ActivePiece, BLOCK_BYTES, blockKey, blockOfKey } from './active-piece.ts'
 import { LanePeer } from './lane-peer.ts'
@@ -37,6 +38,7 @@ export class Lane {
   readonly #pieces: Pieces
   readonly #peers = new Map<Wire, LanePeer>()
   readonly #timer: NodeJS.Timeout
+  readonly #sleep = new SleepWatch(performance.now())
   #stopped = false
 
   /** Starts at once; the torrent is ready. */
@@ -151,7 +153,7 @@ export class Lane {
     this.#disown(piece, peer)
     if (peer.asked.size === 0) peer.isSilent = false
     if (peer.wire.peerChoking) return
-    peer.avoid(index, Date.now())
+    peer.avoid(index, performance.now())
     this.#blame.refused(peer.wire)
   }
 
@@ -175,7 +177,7 @@ export class Lane {
     peer.arriving = null
     const length = piece.blockLength(block)
     peer.asked.delete(blockKey(piece.index, block))
-    peer.received(length, Date.now())
+    peer.received(length, performance.now())
     this.#blame.answered(peer.wire)
     if (target.buffer !== piece.buffer) target.buffer.copy(piece.buffer, block * BLOCK_BYTES)
     if (piece.isShared) this.#cancelElsewhere(piece, block)
@@ -217,7 +219,7 @@ export class Lane {
     }
     if (wanted.length === 0) this.#help(peer, room, wanted)
     if (wanted.length === 0) return
-    if (peer.asked.size === wanted.length) peer.heardAt = Date.now() // it had nothing to answer until now
+    if (peer.asked.size === wanted.length) peer.heardAt = performance.now() // it had nothing to answer until now
     peer.wire._push(requestMessages(wanted))
   }
 
@@ -245,9 +247,11 @@ export class Lane {
 
   /** Measures, gives what silent peers were asked for to others, leaves those that stay silent. */
   #look(): void {
-    const now = Date.now()
+    const now = performance.now()
+    const slept = this.#sleep.slept(now)
     for (const peer of [...this.#peers.values()]) {
       peer.look(now)
+      if (slept) peer.heardAt = now // what it sent meanwhile is yet to be read
       if (peer.asked.size === 0) continue
       const silentMs = now - peer.heardAt
       if (silentMs > SILENT_MS && peer.wire.peerChoking) {

@@ -1,9 +1,9 @@
 /**
- * `npm run bench:scale -- [--hosts N] [--shards N] [--own] [--seconds N] [--json FILE]`: what a coordinator costs. The
+ * `npm run bench:scale -- [--hosts N] [--shards N] [--own] [--seconds N] [--json FILE] [--profile FOLDER]`: what a
+ * coordinator costs. The
  * `web` command is the real process, with its page in a real browser; the hosts are connections that speak the real
  * protocol (members.ts). With `--own` every host has shards of its own, else all have the same.
  */
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
 import { createKeyFile } from '../../../src/fleet/fleet-key.ts'
-import type { FleetStatus } from '../../../src/fleet/status.ts'
+import type { HostStatus } from '../../../src/fleet/status.ts'
 import { MeasuredProcess, stopAll } from '../processes.ts'
 import type { Order } from './members.ts'
 
@@ -34,6 +34,7 @@ const { values } = parseArgs({
     own: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '20' },
     json: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 const [hosts, shards, seconds] = [Number(values.hosts), Number(values.shards), Number(values.seconds)]
@@ -61,8 +62,13 @@ class Stage {
     this.members = parts.members
   }
 
-  async status(): Promise<FleetStatus> {
-    return (await (await fetch(new URL('/api/status', this.url))).json()) as FleetStatus
+  /** Hosts online and their whole copies; the whole status would be 20 MB each time. */
+  async seen(): Promise<{ readonly online: number; readonly copies: number; readonly fetching: number }> {
+    const answer = await fetch(new URL('/api/hosts', this.url))
+    const { hosts: all } = (await answer.json()) as { readonly hosts: readonly HostStatus[] }
+    const online = all.filter(({ state }) => state === 'online')
+    const sum = (key: 'seeding' | 'fetching'): number => online.reduce((total, host) => total + host[key], 0)
+    return { online: online.length, copies: sum('seeding'), fetching: sum('fetching') }
   }
 
   order(order: Order): void {
@@ -75,7 +81,10 @@ class Stage {
     const { page, members } = this
     if (page === null || members[0] === undefined) return Number.NaN
     const seen = page.waitForFunction(
-      (wanted) => document.querySelector('.event-list')?.textContent?.includes(wanted) && Date.now(),
+      (wanted) => {
+        const { document } = globalThis as unknown as Watched
+        return document.querySelector('.event-list')?.textContent?.includes(wanted) && Date.now()
+      },
       name,
       { polling: 'raf', timeout: PATIENCE_MS },
     )
@@ -127,9 +136,11 @@ class Stage {
   }
 }
 
-/** What a page that is measured keeps; it throws its own measures away. */
+/** What is looked at in the page. */
 interface Watched {
-  measured: { readonly name: string; readonly duration: number }[]
+  /** Its own measures, which it throws away itself. */
+  readonly measured: { readonly name: string; readonly duration: number }[]
+  readonly document: { querySelector(selector: string): { readonly textContent: string | null } | null }
 }
 
 function report(title: string, found: Readonly<Record<string, number>>): void {
@@ -148,10 +159,10 @@ async function openPage(url: string): Promise<Page | null> {
   process.once('exit', () => void browser.close())
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   await page.addInitScript(() => {
-    const watched: Watched = { measured: [] }
-    Object.assign(globalThis, watched)
+    const measured: { readonly name: string; readonly duration: number }[] = []
+    Object.assign(globalThis, { measured })
     new PerformanceObserver((list) => {
-      for (const { name, duration } of list.getEntries()) watched.measured.push({ name, duration })
+      for (const { name, duration } of list.getEntries()) measured.push({ name, duration })
     }).observe({ type: 'measure' })
   })
   await page.goto(url)
@@ -177,7 +188,8 @@ async function setStage(folder: string): Promise<{ stage: Stage; empty: number }
   const address = `127.0.0.1:${port}`
   const ports = ['--http-port', '0', '--live-port', '0']
   const to = ['--bootstrap', address, '--fleet-key', keyFile]
-  const web = new MeasuredProcess(process.execPath, [CLI, 'web', ...bind, ...ports, ...to])
+  const profile = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]
+  const web = new MeasuredProcess(process.execPath, [...profile, CLI, 'web', ...bind, ...ports, ...to])
   const { url } = await web.event('listening', PATIENCE_MS)
   const page = await openPage(String(url))
   const empty = await rssOf(web.pid)
@@ -196,9 +208,9 @@ async function measure(folder: string): Promise<object> {
   const [startedAt, before] = [Math.min(...found.map((event) => event.at)), web.cost()]
   await Promise.all(members.map((member) => member.event('told', PATIENCE_MS)))
   for (;;) {
-    const { totals } = await stage.status()
-    if (totals.hostsOnline === hosts && totals.copies === hosts * shards) break
-    if (performance.now() - startedAt > PATIENCE_MS) throw new Error(`seen: ${JSON.stringify(totals)}`)
+    const seen = await stage.seen()
+    if (seen.online === hosts && seen.copies === hosts * shards) break
+    if (performance.now() - startedAt > PATIENCE_MS) throw new Error(`seen: ${JSON.stringify(seen)}`)
     await delay(PAUSE_MS)
   }
   const arrival = {
@@ -210,14 +222,15 @@ async function measure(folder: string): Promise<object> {
   report(`${hosts} hosts × ${shards} shards${values.own ? ' of their own' : ''} arrive`, arrival)
   const rest = await stage.observe('at rest')
   stage.order({ do: 'fill', on: true })
+  // Each begins with a line in the log, all at the same time: what is timed must not be pushed out by them.
+  while ((await stage.seen()).fetching < hosts) await delay(PAUSE_MS)
   const filling = await stage.observe('filling, two shards at a time on every host')
   stage.order({ do: 'fill', on: false })
   const killedAt = performance.now()
   for (const { child } of members) child.kill('SIGKILL')
   await Promise.all(members.map(({ exited }) => exited))
   for (;;) {
-    const { totals } = await stage.status()
-    if (totals.hostsOnline === 0) break
+    if ((await stage.seen()).online === 0) break
     await delay(PAUSE_MS)
   }
   const lost = { seconds: (performance.now() - killedAt) / 1000, peakRssMb: web.cost().peakRssBytes / 1e6 }

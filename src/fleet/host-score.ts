@@ -1,6 +1,6 @@
 /**
- * Rendezvous hashing: every host gives every shard a score of its own, and all hosts know all scores. So hosts that
- * see the same fleet agree, without a word, on who is first to fetch what.
+ * Highest-random-weight hashing (Thaler and Ravishankar, 1998): every host has a score of its own for every shard, and all
+ * hosts know all scores. So hosts that see the same fleet agree, without a word, on who is first to fetch what.
  */
 
 /** A number for an id of hex digits (host or infohash), whose digits are random as they are. */

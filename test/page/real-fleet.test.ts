@@ -1,0 +1,43 @@
+/** The whole way: hosts as processes that copy from each other, the `web` command, and its page in a browser. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startFleet } from '../helpers/fleet.ts'
+import { PATIENCE_MS, startQuietCli } from '../helpers/swarm.ts'
+import { until } from '../helpers/until.ts'
+import { openPageAt, skipWithoutBrowser, textOf } from './browser.ts'
+
+const skip = skipWithoutBrowser()
+/** A host that is killed is gone from the page within this. */
+const GONE_MS = 60_000
+
+test('hosts fill the matrix, and one that is killed leaves it', { skip }, async (t) => {
+  const fleet = await startFleet(t, { hosts: 3, args: ['--replicate', '--upload-limit', '2M'], bytes: 4e6 })
+  const ports = ['--http-port', '0', '--live-port', '0']
+  const web = startQuietCli(t, ['web', ...ports, ...fleet.memberArgs, '--json'])
+  const { url } = (await web.waitForEvent('listening', { timeoutMs: PATIENCE_MS })) as unknown as {
+    readonly url: string
+  }
+  const { page } = await openPageAt(t, url)
+  const cells = (state: string) => page.locator(`.row.is-shard .cell.is-${state}`).count()
+  const seen = new Set<string>()
+  const watch = async (): Promise<boolean> => {
+    if ((await cells('fetching')) > 0) seen.add('fetching')
+    return (await cells('whole')) === 9
+  }
+  await until(watch, { timeoutMs: 2 * PATIENCE_MS, what: 'nine whole copies' })
+  assert.ok(seen.has('fetching'), 'copies were seen on their way')
+  assert.match(await textOf(page, '.row.is-model .cell-name'), /3 of 3 shards, weakest has 3 seeds/)
+
+  const [, killed] = fleet.hosts
+  killed!.cli.kill('SIGKILL')
+  const killedAt = performance.now()
+  await page
+    .getByRole('columnheader', { name: /host shard-1: lost/ })
+    .waitFor({ timeout: GONE_MS - (performance.now() - killedAt) })
+  assert.match(await textOf(page, '.alarms'), /host shard-1 \(127\.0\.0\.1:\d+\) is lost/)
+  await until(async () => (await page.locator('.cell-host').count()) === 2, {
+    timeoutMs: GONE_MS - (performance.now() - killedAt),
+    what: 'the killed host is gone',
+  })
+  t.diagnostic(`gone ${Math.round((performance.now() - killedAt) / 1000)} s after it was killed`)
+})
