@@ -67,8 +67,8 @@ export interface RunningSeeder extends Running {
 }
 
 /**
- * Starts a host that seeds every whole `.gguf` file under `folder`, or several of them, and those that come later. It resolves when the
- * ports are open; hashing goes on.
+ * Starts a host that seeds every whole `.gguf` file under `folder`, or several of them, and those that come later. It
+ * resolves when the ports are open; hashing goes on.
  *
  * @throws {SwarmError} `port-in-use`, `locked`, and for options that cannot be; the signal's reason
  */

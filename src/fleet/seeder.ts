@@ -77,12 +77,10 @@ export class Seeder implements AsyncDisposable {
       },
       onEvent: listener.onEvent,
     })
-    const file = (path: string, length: number): void =>
-      listener.onEvent({ event: 'hashing', file: path, length })
     this.#library = new ShardLibrary(
       { roots: options.folders, stateDir: options.stateDir, hashPool: this.#pool, log: parts.log },
       {
-        onHashing: file,
+        onHashing: (file, length) => listener.onEvent({ event: 'hashing', file, length }),
         onShard: (shard) => this.#seed(shard),
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
@@ -106,7 +104,7 @@ export class Seeder implements AsyncDisposable {
    * @throws {FailedError} `port-in-use` or `locked`; {@link UsageError} for a folder that is not there
    */
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
-    for (const folder of options.folders) await realPathOfRoot(folder) // before anything is written for a mistyped name
+    await Promise.all(options.folders.map(realPathOfRoot)) // before anything is written for a mistyped name
     const lock = await lockFolder(
       options.stateDir,
       (pid) =>
