@@ -2,7 +2,7 @@
  * Runs the tests with node:test and nothing else.
  *
  *   node test/run.ts                the short form, some three minutes on two cores
- *   node test/run.ts all            every group but those that are run only by name
+ *   node test/run.ts long           the other groups: standard clients, llama.cpp, the package
  *   node test/run.ts swarm page …   these groups
  *
  * Groups are in two lanes that run beside each other: in the one they compute, in the other they mostly wait for what
@@ -16,8 +16,8 @@ interface Group {
   /** Files at once. */
   readonly parallel: number
   readonly lane: 'computes' | 'waits'
-  /** `all`: left out of the short form; `named`: run only by its name. */
-  readonly only?: 'all' | 'named'
+  /** Not in the short form, but in the long one or only by its name. */
+  readonly only?: 'long' | 'named'
 }
 
 const GROUPS: Readonly<Record<string, Group>> = {
@@ -34,11 +34,11 @@ const GROUPS: Readonly<Record<string, Group>> = {
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
   fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes' },
   page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes' },
-  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'waits', only: 'all' },
+  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
-  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'waits', only: 'all' },
+  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // Each in a network of its own; Transmission waits a minute for its DHT, and others work meanwhile.
-  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'all' },
+  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'long' },
   // Minutes and hundreds of megabytes: before a release.
   deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
 }
@@ -55,9 +55,8 @@ console.log(failed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# faile
 process.exitCode = failed.length === 0 ? 0 : 1
 
 function wanted(names: readonly string[]): readonly string[] {
-  const all = Object.keys(GROUPS).filter((name) => groupOf(name).only !== 'named')
-  if (names.length === 0) return all.filter((name) => groupOf(name).only === undefined)
-  return names.includes('all') ? all : names
+  const form = names.length === 0 ? undefined : names[0] === 'long' ? 'long' : null
+  return form === null ? names : Object.keys(GROUPS).filter((name) => groupOf(name).only === form)
 }
 
 function groupOf(name: string): Group {
