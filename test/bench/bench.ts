@@ -2,8 +2,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from '../../src/errors.ts'
 import { makeFile } from './files.ts'
-import { type Bench, type BenchFile, type Contender, GB, type Row, type Sample } from './model.ts'
+import { type Bench, type BenchFile, type Contender, GB, nothing, type Row, type Sample } from './model.ts'
 import { judge, type NoiseSample, type NoiseVerdict, NoiseWatch, untilQuiet } from './noise.ts'
 import { stopAll } from './processes.ts'
 import { median, spread } from './statistics.ts'
@@ -85,7 +86,7 @@ async function memoryDisk(): Promise<string> {
 /** Runs one row in full. */
 export async function runRow(row: Row, bench: Bench, options: RunOptions): Promise<RowResult> {
   const { rounds, say } = options
-  await using ready = await row.prepare(bench)
+  await using ready = await row.prepare(bench).catch((error: unknown) => nothing(messageOf(error)))
   const problems: string[] = [...ready.missing]
   const samples = new Map<Contender, Sample[]>(ready.contenders.map((contender) => [contender, []]))
   const noise: NoiseSample[] = []
@@ -108,7 +109,7 @@ export async function runRow(row: Row, bench: Bench, options: RunOptions): Promi
             ` (others took ${(seen.foreignShare * 100).toFixed(0)} % of the machine)`,
         )
       } catch (error) {
-        problems.push(`${contender.name}: ${error instanceof Error ? error.message : String(error)}`)
+        problems.push(`${contender.name}: ${messageOf(error)}`)
         say(problems.at(-1)!)
         samples.delete(contender)
       }

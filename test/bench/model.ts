@@ -33,6 +33,11 @@ export interface ReadyRow extends AsyncDisposable {
   readonly missing: readonly string[]
 }
 
+/** A row that cannot be set up here. */
+export function nothing(reason: string): ReadyRow {
+  return { contenders: [], missing: [reason], async [Symbol.asyncDispose]() {} }
+}
+
 export interface Row {
   readonly name: string
   readonly title: string

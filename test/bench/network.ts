@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
 
 const ADDRESS = '10.77.0.1'
-const MARK = 'GGUF_SWARM_BENCH_NETWORK'
+const MARK = 'BENCH_NETWORK' // what begins with GGUF_SWARM_ is an option of the program
 
 /** Runs this program again within a network namespace, if that can be had; resolves with its exit code. */
 export async function inOwnNetwork(): Promise<number | null> {

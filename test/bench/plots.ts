@@ -20,20 +20,21 @@ export async function writePlots(folder: string, results: readonly RowResult[]):
 }
 
 /** One bar a contender, the best on top, a thin line over it from the least to the most of its samples. */
-export function plot({ row, contenders }: RowResult): string {
+export function plot({ row, contenders, noise }: RowResult): string {
   const sorted = contenders.toSorted((a, b) =>
     row.better === 'more' ? b.value - a.value : a.value - b.value,
   )
   const most = Math.max(...sorted.flatMap(({ values }) => values))
   const height = TOP + sorted.length * (BAR_HEIGHT + GAP) + GAP
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">`,
+    `<title id="title">${escaped(row.title)}</title>`,
     '<style>text{fill:#24292f}.note{fill:#57606a}.range{stroke:#24292f}',
     '@media (prefers-color-scheme: dark){text{fill:#e6edf3}.note{fill:#8b949e}.range{stroke:#e6edf3}}</style>',
-    `<title>${escaped(row.title)}</title>`,
     `<text x="0" y="18" ${FONT} font-size="15" font-weight="600">${escaped(row.title)}</text>`,
     `<text class="note" x="0" y="38" ${FONT} font-size="12">` +
-      `${escaped(row.unit)}, ${row.better} is better; median, line: all samples</text>`,
+      `${escaped(row.unit)}, ${row.better} is better; median, line: all samples` +
+      `${noise.isNoisy ? '; the machine had other work to do' : ''}</text>`,
     ...sorted.map((contender, index) => bar(contender, TOP + index * (BAR_HEIGHT + GAP), most)),
     '</svg>',
     '',

@@ -6,7 +6,15 @@ import type { Client } from '../clients/client.ts'
 import { libtorrent } from '../clients/libtorrent.ts'
 import { ours } from '../clients/ours.ts'
 import { assertSameBytes, makeFile } from '../files.ts'
-import type { Bench, Contender, Cost, ReadyRow, Row, Sample } from '../model.ts'
+import {
+  type Bench,
+  type Contender,
+  type Cost,
+  nothing,
+  type ReadyRow,
+  type Row,
+  type Sample,
+} from '../model.ts'
 import { costSince } from '../processes.ts'
 import { Scope } from '../scope.ts'
 import { present } from './present.ts'
@@ -110,8 +118,4 @@ function mean(costs: readonly Cost[]): Cost {
     cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0) / costs.length,
     peakRssBytes: Math.max(...costs.map(({ peakRssBytes }) => peakRssBytes)),
   }
-}
-
-export function nothing(reason: string): ReadyRow {
-  return { contenders: [], missing: [reason], async [Symbol.asyncDispose]() {} }
 }

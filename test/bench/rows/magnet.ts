@@ -12,9 +12,8 @@ import { type Host, testNetwork } from '../../helpers/netns.ts'
 import { START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import { startOurs } from '../clients/ours.ts'
 import { assertSameBytes, makeFile } from '../files.ts'
-import type { Bench, BenchFile, Contender, ReadyRow, Row } from '../model.ts'
+import { type Bench, type BenchFile, type Contender, nothing, type ReadyRow, type Row } from '../model.ts'
 import { Scope } from '../scope.ts'
-import { nothing } from './fan-out.ts'
 
 const BYTES = 150_000_000
 const BOOTSTRAP_PORT = 51820
