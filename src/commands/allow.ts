@@ -26,6 +26,8 @@ export interface AllowArguments {
 export interface Wanted {
   readonly dht?: DhtChoice
   readonly peers?: readonly PeerAddress[]
+  /** Web servers are to be asked, and those that they redirect to. */
+  readonly webSeeds?: boolean
 }
 
 /**
@@ -34,7 +36,7 @@ export interface Wanted {
  */
 export function allowedPeers(
   { allow }: AllowArguments,
-  { dht, peers = [] }: Wanted = {},
+  { dht, peers = [], webSeeds = false }: Wanted = {},
 ): AllowedPeers | undefined {
   if (allow === undefined) return undefined
   const allowed = new AllowedPeers(
@@ -51,6 +53,12 @@ export function allowedPeers(
     throw new UsageError(
       'not-allowed',
       '--public speaks with the whole internet and --allow with some networks only; give one of them',
+    )
+  }
+  if (webSeeds) {
+    throw new UsageError(
+      'not-allowed',
+      '--web-seed and --web-seeds ask web servers wherever they are, and --allow is for some networks; give one of them',
     )
   }
   for (const [option, addresses] of [

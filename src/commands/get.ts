@@ -80,7 +80,10 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const heard: { downloads?: Downloads } = {}
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using network = await Network.start(
-    { ...visitorOf(args, { stays: args.seed }), allowed: allowedPeers(args, { dht, peers }) },
+    {
+      ...visitorOf(args, { stays: args.seed }),
+      allowed: allowedPeers(args, { dht, peers, webSeeds: webSeeds !== null }),
+    },
     {
       onPeer: (infoHash, peer) => heard.downloads?.heardOf(infoHash, peer),
       onFailed: fail,

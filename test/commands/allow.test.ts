@@ -21,6 +21,7 @@ test('networks add up, and what is named elsewhere must lie in one', () => {
     [{ dht: privately('192.0.2.1') }, /--bootstrap 192\.0\.2\.1:51820 is in no network/],
     [{ peers: [address('11.0.0.1')] }, /--peer 11\.0\.0\.1:51820 is in no network/],
     [{ dht: { kind: 'public' } }, /--public/],
+    [{ webSeeds: true }, /--web-seed/],
   ] as const) {
     assert.throws(() => allowedPeers({ allow }, wanted), { code: 'not-allowed', message: words })
   }

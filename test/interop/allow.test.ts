@@ -117,7 +117,11 @@ test('a bootstrap that answers its own network only', { skip }, async (t) => {
   await bootstrap.waitForEvent('listening', { timeoutMs: TIMEOUT_MS })
   const look = (host: Host) => {
     const at = ['--bootstrap', `${meeting.address}:51820`, '--bind', host.address]
-    return startCli(t, ['get', 'ab'.repeat(20), ...at, '--timeout', '6', '--out', folder], host)
+    return startCli(
+      t,
+      ['get', 'ab'.repeat(20), ...at, '--timeout', '6', '--out', join(folder, host.netns)],
+      host,
+    )
   }
   const [known, unknown] = [look(friend), look(stranger)]
   assert.equal((await known.exited).code, 3)
