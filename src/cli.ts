@@ -30,6 +30,7 @@ const stderr = {
   write: (text: string): void => void process.stderr.write(text),
   isInteractive: process.stderr.isTTY === true && process.env['TERM'] !== 'dumb',
   hasColours: process.stderr.isTTY === true && process.stderr.hasColors(),
+  columns: (): number => (process.stderr.columns > 0 ? process.stderr.columns : 80), // 0 is a terminal that does not say
 }
 // Until the command line is understood, what it seems to say.
 let args: VoiceArguments & { readonly json?: unknown } = {
@@ -51,7 +52,7 @@ const context: CommandContext = {
   get isInteractive() {
     return voice.isInteractive
   },
-  columns: () => (process.stderr.columns > 0 ? process.stderr.columns : 80), // 0 is a terminal that does not say
+  columns: stderr.columns,
   signal: controller.signal,
   fail,
   // What is set for this command is not meant for those that it starts: it tells them what they need.
@@ -108,7 +109,8 @@ function program(): ReturnType<typeof yargs> {
     .group(['help', 'version'], GROUP.general)
     .wrap(Math.min(110, process.stdout.columns > 0 ? process.stdout.columns : 100))
     .epilogue(
-      'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nobody has it, 4 not valid, 5 disk, 130 interrupted',
+      'gguf-swarm COMMAND --help shows its options, and examples.\n' +
+        'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nobody has it, 4 not valid, 5 disk, 130 interrupted',
     )
     .exitProcess(false)
     .fail((message, error) => {

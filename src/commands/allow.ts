@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { UsageError } from '../errors.ts'
 import type { DhtChoice } from '../fleet/network.ts'
 import type { Log } from '../log.ts'
+import { GROUP } from '../manual/shared.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { AllowedPeers, parseAddressRange } from '../swarm/allowed-peers.ts'
 
@@ -11,6 +12,7 @@ export const ALLOW_OPTIONS = {
     type: 'string',
     array: true,
     requiresArg: true,
+    group: GROUP.network,
     describe: 'CIDR of a network to speak with, like 10.0.0.0/8, and with nobody else; repeatable',
   },
 } as const

@@ -9,6 +9,7 @@ import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { seedCommand } from './seed.ts'
+import { wrapped } from './wrap.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -64,8 +65,10 @@ async function runDoctor(args: DoctorArguments, context: CommandContext): Promis
     for (const finding of findings) write({ event: 'check', ...finding })
     write({ event: 'doctor', ...{ ok: failed.length === 0, failed: failed.length } })
   } else {
-    const hasColours = context.terminal?.hasColours ?? false
-    for (const line of renderFindings(findings, hasColours)) context.out(`${line}\n`)
+    const { terminal } = context
+    const columns = terminal?.columns() ?? Number.POSITIVE_INFINITY
+    for (const line of renderFindings(findings, columns, terminal?.hasColours ?? false))
+      context.out(`${line}\n`)
   }
   if (failed.length === 0) return
   throw new FailedError(
@@ -78,12 +81,23 @@ const MARKS = { ok: '✓', note: '!', fail: '✗' } as const
 const COLOURS = { ok: 32, note: 33, fail: 31 } as const
 
 /** A line for each finding, and one below it that says what to do. Pure. */
-export function renderFindings(findings: readonly Finding[], hasColours: boolean): readonly string[] {
+export function renderFindings(
+  findings: readonly Finding[],
+  columns: number,
+  hasColours: boolean,
+): readonly string[] {
   const width = Math.max(...findings.map(({ title }) => title.length))
+  const indent = width + 4 // the mark, and two spaces
   return findings.flatMap(({ title, verdict, found, fix }) => {
-    const mark = hasColours ? `\x1b[${COLOURS[verdict]}m${MARKS[verdict]}\x1b[39m` : MARKS[verdict]
-    const line = `${mark} ${title.padEnd(width)}  ${printable(found)}`
-    return fix === null ? [line] : [line, `${' '.repeat(width + 4)}→ ${printable(fix)}`]
+    const [first = '', ...rest] = wrapped(
+      `${MARKS[verdict]} ${title.padEnd(width)}  ${printable(found)}`,
+      columns,
+      indent,
+    )
+    const advice =
+      fix === null ? [] : wrapped(`${' '.repeat(indent)}→ ${printable(fix)}`, columns, indent + 2)
+    const marked = hasColours ? `\x1b[${COLOURS[verdict]}m${first[0]}\x1b[39m${first.slice(1)}` : first
+    return [marked, ...rest, ...advice]
   })
 }
 

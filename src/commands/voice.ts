@@ -1,5 +1,6 @@
 /** How a command talks to people: `--quiet`, `--log-format`, colours; and what is said last when it fails. */
 import { createLog, type Log, type LogStyle, logLine } from '../log.ts'
+import { wrapped } from './wrap.ts'
 
 /** The stream behind it, stderr. */
 export interface Stderr {
@@ -7,6 +8,7 @@ export interface Stderr {
   /** A terminal that can be redrawn. */
   readonly isInteractive: boolean
   readonly hasColours: boolean
+  readonly columns: () => number
 }
 
 /** What the command line says of it. */
@@ -27,7 +29,7 @@ export interface Voice {
 }
 
 /** The voice that the arguments ask for. */
-export function voiceOf({ write, isInteractive, hasColours }: Stderr, args: VoiceArguments): Voice {
+export function voiceOf({ write, isInteractive, hasColours, columns }: Stderr, args: VoiceArguments): Voice {
   const style: LogStyle = {
     format: args.logFormat === 'json' ? 'json' : 'pretty',
     hasColours: hasColours && args.color !== false && args.logFormat !== 'json',
@@ -44,8 +46,10 @@ export function voiceOf({ write, isInteractive, hasColours }: Stderr, args: Voic
     },
     failure: (code, message) => {
       if (!isPlain) return write(logLine('error', message, style, { code }))
-      const [first, ...rest] = message.split('\n')
-      for (const line of [`gguf-swarm: ${first}`, ...rest]) write(logLine('error', line, style))
+      const width = isInteractive ? columns() : Number.POSITIVE_INFINITY
+      for (const line of `gguf-swarm: ${message}`.split('\n').flatMap((one) => wrapped(one, width))) {
+        write(logLine('error', line, style))
+      }
     },
     isInteractive: isInteractive && isPlain && !style.isQuiet,
     hasColours: style.hasColours,

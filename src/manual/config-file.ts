@@ -124,7 +124,11 @@ function parseToml(path: string, text: string): Readonly<Record<string, unknown>
     if (!(error instanceof TomlError)) throw error
     // Its first line says what is wrong; the rest quotes the file, which may hold a password.
     const what = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '')
-    throw new UsageError('bad-config', `${path}:${error.line}: ${what}`, { cause: error })
+    const isEscape = /escape/i.test(what ?? '') // C:\\models, most likely
+    const advice = isEscape
+      ? "; put a text with backslashes, like a path of Windows, in single quotes: 'C:\\models'"
+      : ''
+    throw new UsageError('bad-config', `${path}:${error.line}: ${what}${advice}`, { cause: error })
   }
 }
 

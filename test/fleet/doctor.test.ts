@@ -142,9 +142,19 @@ test('one finding, one line and its advice; a failure decides the exit code', as
       { ...about, verdict: 'ok', found: '24', fix: null },
       { ...about, title: 'Open files', verdict: 'fail', found: 'few\x1b', fix: 'more' },
     ],
+    80,
     false,
   )
   assert.deepEqual(lines, ['✓ Node        24', '✗ Open files  few\\x1b', '              → more'])
+
+  const long = renderFindings(
+    [{ ...about, verdict: 'fail', found: 'a '.repeat(60), fix: 'b '.repeat(60) }],
+    60,
+    true,
+  )
+  assert.ok(long.length > 3)
+  assert.ok(long.every((line) => line.length <= 60 + '\x1b[31m\x1b[39m'.length))
+  assert.ok(long.slice(1).every((line) => line.startsWith(' '.repeat(8))))
 
   const folder = await temporaryFolder(t)
   const bootstrap = await startBootstrap(t)

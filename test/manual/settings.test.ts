@@ -171,6 +171,18 @@ test('mistakes are told with file, line and a guess; nothing in quotes is repeat
   assert.equal(wrong, 'GGUF_SWARM_PORT takes a number')
 })
 
+test('paths of Windows', async (t) => {
+  const { value } = await load(t, { toml: 'dir = \'C:\\models\'\nname = "a\\\\b"\n' })
+  assert.deepEqual([value('dir'), value('name')], ['C:\\models', 'a\\b'])
+  assert.match(await refusal(t, { toml: 'dir = "C:\\models"' }), /^test\.toml:1: .*in single quotes/)
+  // A list in the environment is cut at commas, never at the colon of a drive.
+  const { value: listed } = await load(t, {
+    argv: ['verify'],
+    environment: { GGUF_SWARM_LOG: 'C:\\a.log,D:\\b.log' },
+  })
+  assert.deepEqual(listed('log'), ['C:\\a.log', 'D:\\b.log'])
+})
+
 test('a file that is named must be there, and --no-config goes without', async (t) => {
   const base = { environment: { GGUF_SWARM_PORT: 'x' }, manuals: MANUALS, alternatives: ALTERNATIVES }
   const { settings } = await loadSettings({ ...base, argv: ['--no-config', 'seed'] })

@@ -46,8 +46,9 @@ export const deluge: ClientKind = {
       throw new Error(`Deluge: ${event.event === 'failed' ? event.message : 'said nothing useful'}`)
     }
 
+    // It is not waited for: its own search goes out before the DHT knows a node.
     if (setUp.opensTorrentFirst) {
-      await whole({ save: folder, torrentFile: fleetTorrent }, CLIENT_CHECK_TIMEOUT_MS)
+      peer.send(JSON.stringify({ id: 0, save: folder, torrentFile: fleetTorrent }))
     }
     return {
       download: (source, { timeoutMs }) => whole({ save: folder, ...source }, timeoutMs),
