@@ -96,7 +96,8 @@ function skipValue(bytes: Uint8Array, at: number, depth: number): number {
 
 function skipInteger(bytes: Uint8Array, at: number): number {
   const first = bytes[at + 1] === MINUS ? at + 2 : at + 1
-  const { end } = readDigits(bytes, first)
+  const { end, value } = readDigits(bytes, first)
+  if (value === 0 && first > at + 1) throw new BencodeError('a zero with a sign', at)
   if (bytes[end] !== END) throw new BencodeError('an integer without its end', at)
   return end + 1
 }

@@ -25,7 +25,7 @@ import { damaged, nastyInteger } from './grammar.ts'
 import { holds, refuses } from './property.ts'
 
 /** A file is written and read for each input, and the disk may be busy. */
-const FILE = { slowMs: 2_000 }
+const FILE = { slowMs: 30_000 }
 const HASH = 'a'.repeat(40)
 const log = { info() {}, warn() {} }
 

@@ -9,7 +9,7 @@ import { until } from '../helpers/until.ts'
 import { makeContent } from '../hostile/swarm-kit.ts'
 
 /** A process that has not answered by then hangs: it is asked while nothing else is under way. */
-const ANSWER_MS = 15_000
+const ANSWER_MS = 60_000
 /** Heap of the process: what needs more than this for a few kilobytes of input ends it, and so the test fails. */
 const HEAP_MB = 256
 
@@ -79,7 +79,7 @@ export async function targetOf(
         input: true,
       },
     )
-    const { port, dhtPort, infoHashes } = await child.waitForEvent('listening', { timeoutMs: 30_000 })
+    const { port, dhtPort, infoHashes } = await child.waitForEvent('listening', { timeoutMs: 120_000 })
     void child.exited.then(() => {
       running = undefined
     })
@@ -101,7 +101,7 @@ function asker(child: RunningProcess<Listening | Answer>): Target['ask'] {
 /** What the target may keep of all that was said to it: some peers, some nodes, its own timers. */
 const MAX_KEPT_BYTES = 30 * 1024 * 1024
 /** Wires that are closed are let go of by timers of up to this long. */
-const SETTLE_MS = 40_000
+const SETTLE_MS = 120_000
 
 /** It lives, has kept next to nothing, and nothing got past the checks to be caught behind them. */
 export async function assertWell(t: TestContext, target: Target, before: State): Promise<void> {

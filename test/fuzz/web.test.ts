@@ -10,7 +10,7 @@ import { damaged } from './grammar.ts'
 import { holds } from './property.ts'
 
 /** Through sockets, on a machine that may be busy. */
-const SOCKET = { slowMs: 5_000 }
+const SOCKET = { slowMs: 60_000 }
 const SHORT = {
   headersTimeoutMs: 400,
   requestTimeoutMs: 500,
@@ -111,7 +111,7 @@ async function say(port: number, parts: readonly Uint8Array[]): Promise<string> 
     await new Promise<void>((resolve) => (socket.destroyed ? resolve() : socket.write(part, () => resolve())))
   socket.end()
   try {
-    await until(() => socket.closed, { timeoutMs: 4_000, everyMs: 2, what: 'the end of the connection' })
+    await until(() => socket.closed, { timeoutMs: 30_000, everyMs: 2, what: 'the end of the connection' })
   } finally {
     socket.destroy()
   }

@@ -14,7 +14,7 @@ import { holds } from './property.ts'
 import { assertWell, type Place, type State, type Target, targetOf } from './target-process.ts'
 
 /** Through sockets, on a machine that may be busy. */
-const SOCKET = { slowMs: 15_000 }
+const SOCKET = { slowMs: 60_000 }
 /** How long a conversation that the other side began may take. */
 const TALK_MS = 200
 
@@ -160,7 +160,7 @@ async function hold(socket: Socket, talk: Conversation, infoHash: string): Promi
       reply = Buffer.concat([reply, bytes].slice(0, 2)).subarray(0, 1_000)
     })
     await write(initiator.first)
-    await until(() => reply.length >= 96 || socket.closed, { timeoutMs: 10_000, everyMs: 1, what: 'a key' })
+    await until(() => reply.length >= 96 || socket.closed, { timeoutMs: 60_000, everyMs: 1, what: 'a key' })
     if (reply.length < 96) return
     const first = opening.holdsHandshake ? handshake({ infoHash }) : Buffer.from(opening.opening.payload)
     await write(initiator.second(reply, infoHash, { ...opening.opening, payload: first }))
@@ -225,7 +225,7 @@ test('connections that it makes itself', { timeout: 300_000 }, async (t) => {
         talk.from,
       )
       await target.ask({ order: 'dial', infoHash, host, port })
-      await until(() => heard >= wanted, { timeoutMs: 10_000, everyMs: 2, what: 'a connection' })
+      await until(() => heard >= wanted, { timeoutMs: 60_000, everyMs: 2, what: 'a connection' })
       await target.ask({ order: 'ping' })
       server.close()
     },

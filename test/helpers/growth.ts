@@ -40,7 +40,7 @@ export class Watched {
     const before = this.#lines().length
     process.kill(this.#pid, 'SIGUSR2')
     const line = await until(() => this.#lines()[before], {
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
       what: `a measure of ${this.name}`,
     })
     this.samples.push({ ...(JSON.parse(line) as Observation), descriptors })

@@ -220,6 +220,7 @@ test('bytes that would hang or mislead the bencode decoder never reach it', () =
     'd4:info99999999999999999999:xe',
     'd4:infoi1.5ee',
     'd4:infoi01ee',
+    'd4:infoi-0ee',
     'd4:infodee ',
     'd4:infode4:infodee',
     'd4:infod9:__proto__0:6:lengthi1eee',

@@ -78,7 +78,7 @@ test('when all places are taken, the address with most idle ones loses the one t
 
 test('a flood that is quicker than handshakes keeps nobody out, and takes no place that is used', () => {
   const { come, incoming } = scene(12)
-  const used = ['10.0.0.1', '10.0.0.1', '10.0.0.2', '10.0.0.2'].map((host) => come(host)!)
+  const used = Array.from({ length: 4 }, (_, index) => come(`10.0.0.${index + 1}`)!)
   for (const line of used) line.bytesWritten = 50_000
   for (let number = 0; number < 200; number++) assert.ok(come(`10.1.0.${number}`))
   assert.ok(come('10.0.0.9'))
