@@ -43,10 +43,11 @@ export class Pace {
 
 /** One download in one line, and a second one when nothing moves. Pure: everything it shows is given. */
 export function renderState(state: GetState, pace: number | null, columns: number): readonly string[] {
-  const { infoHash, length, verifiedBytes, peers, phase, stall } = state
+  const { infoHash, length, verifiedBytes, peers, webSeeds, phase, stall } = state
   const widths = columns >= WIDE.from ? WIDE : NARROW
   const name = shortName(state.name ?? infoHash, widths.name)
-  const people = `${peers} peer${peers === 1 ? '' : 's'}`
+  const servers = webSeeds === 0 ? '' : `, ${webSeeds} web seed${webSeeds === 1 ? '' : 's'}`
+  const people = `${peers} peer${peers === 1 ? '' : 's'}${servers}`
   let line: string
   if (phase === 'verifying') line = `${name}  verifying ${formatBytes(length ?? 0)} on disk`
   else if (length === null) line = `${name}  looking for it, ${people}`

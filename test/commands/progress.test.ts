@@ -19,6 +19,7 @@ const STATE: GetState = {
   verifiedBytes: 250_000_000,
   length: 1_000_000_000,
   downloadBytesPerSecond: 0,
+  webSeeds: 0,
   peers: 2,
   phase: 'downloading',
   stall: null,
