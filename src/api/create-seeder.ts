@@ -40,7 +40,7 @@ export interface CreateSeederOptions extends SwarmOptions {
 
 /** What of its fleet a host fetches. */
 export interface ReplicateOptions {
-  /** By a shard's or model's name; everything unless told. */
+  /** Asked for a shard's name and for its model's, and one yes is enough; everything unless told. */
   readonly isWanted?: ((name: string) => boolean) | undefined
   /** Only shards with fewer whole copies in the fleet. */
   readonly replicas?: number | undefined

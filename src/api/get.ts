@@ -103,7 +103,10 @@ export async function get(id: string | Uint8Array, options: GetOptions = {}): Pr
   let wanted: readonly Wanted[] = given === null ? [] : [{ id: given }]
   if (key !== null && typeof id === 'string') {
     await using search = NameSearch.start({ network, key, dht, timeoutMs })
-    const found = await search.find(id, ending)
+    const found = await search.find(id, ending).catch((error: unknown) => {
+      ending.throwIfAborted() // with the caller's own reason
+      throw error
+    })
     name = found.name
     wanted = wantedOf(found)
   }

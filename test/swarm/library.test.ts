@@ -84,7 +84,7 @@ test('hosts of a keyed fleet fetch what they lack, a coordinator sees it, and a 
     ...all,
     ...foldersIn(join(home, 'b')),
     name: 'b',
-    replicate: { isWanted: (name) => name !== 'tiny-llama-00004-of-00004.gguf' },
+    replicate: { isWanted: (name) => /-0000[123]-of-/.test(name) }, // by the shard's name or the model's
     onEvent: ({ event }) => events.push(event),
   })
   await until(() => second.shards.length === 3, { timeoutMs: PATIENCE_MS, what: 'three of four shards' })
@@ -94,7 +94,7 @@ test('hosts of a keyed fleet fetch what they lack, a coordinator sees it, and a 
   const unsubscribe = fleet.subscribe(() => told++)
   const isSeen = (): boolean => fleet.status.totals.hostsOnline === 2 && fleet.status.totals.copies === 7
   await until(isSeen, { timeoutMs: PATIENCE_MS, what: 'seven copies on two hosts' })
-  assert.ok(told > 0)
+  await until(() => told > 0, { timeoutMs: PATIENCE_MS, what: 'a subscriber that is told' })
   unsubscribe()
 
   const out = join(home, 'got')
