@@ -32,7 +32,7 @@ const PROGRAM = IS_CHECKOUT ? 'npx .' : 'gguf-swarm'
 const STALLED_MS = 60_000
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', {
+    .positional('folder', {
       type: 'string',
       default: DEFAULTS.shardsDir,
       describe: 'folder with .gguf files; when empty, the sample model',
@@ -96,7 +96,7 @@ type UpArguments = ArgumentsOf<typeof builder>
 async function runUp(args: UpArguments, context: CommandContext): Promise<void> {
   const { log } = context
   const json = args.json ? jsonWriter(context.out) : null
-  const { folder, shards } = await shardsToServe(args.dir, log)
+  const { folder, shards } = await shardsToServe(args.folder, log)
   const options = await fleetOptions(args, shards, context)
   const board = new Board(options.bind === '0.0.0.0' ? '127.0.0.1' : options.bind)
   await using fleet = await LocalFleet.start(options, {
@@ -257,7 +257,7 @@ function tellMagnets(
 
 /** The `up` command. */
 export const upCommand = {
-  command: 'up [dir]',
+  command: 'up [folder]',
   describe: 'Run the whole reference configuration on this machine: bootstrap, page and 4 hosts; verify it',
   builder,
   run: runUp,
