@@ -9,7 +9,7 @@ import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { seedCommand } from './seed.ts'
-import { wrapped } from './wrap.ts'
+import { wrap } from './table.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -87,17 +87,13 @@ export function renderFindings(
   hasColours: boolean,
 ): readonly string[] {
   const width = Math.max(...findings.map(({ title }) => title.length))
-  const indent = width + 4 // the mark, and two spaces
+  const indent = ' '.repeat(width + 4) // the mark, and two spaces
   return findings.flatMap(({ title, verdict, found, fix }) => {
-    const [first = '', ...rest] = wrapped(
-      `${MARKS[verdict]} ${title.padEnd(width)}  ${printable(found)}`,
-      columns,
-      indent,
-    )
-    const advice =
-      fix === null ? [] : wrapped(`${' '.repeat(indent)}→ ${printable(fix)}`, columns, indent + 2)
+    const line = `${MARKS[verdict]} ${title.padEnd(width)}  ${printable(found)}`
+    const [first = '', ...rest] = wrap(line, columns, indent)
+    const advice = fix === null ? [] : wrap(`→ ${printable(fix)}`, columns - indent.length, '  ')
     const marked = hasColours ? `\x1b[${COLOURS[verdict]}m${first[0]}\x1b[39m${first.slice(1)}` : first
-    return [marked, ...rest, ...advice]
+    return [marked, ...rest, ...advice.map((one) => indent + one)]
   })
 }
 
