@@ -4,6 +4,7 @@
  */
 import { UsageError } from './errors.ts'
 import { type PeerAddress, parsePeerAddress } from './metainfo/peer-address.ts'
+import { parseWebSeed } from './metainfo/web-seed.ts'
 
 /** The version of this program, as package.json says it; held by a test. */
 export const VERSION = '0.1.0'
@@ -58,6 +59,19 @@ export function parseAddressOption(text: string, option: string): PeerAddress {
   const address = parsePeerAddress(text.trim())
   if (address !== undefined) return address
   throw new UsageError('bad-address', `${option}: '${text}' is not HOST:PORT; write it like 10.0.0.1:51820`)
+}
+
+/**
+ * Reads the address of a web server; `option` names it in the error.
+ * @throws {UsageError} `bad-url`
+ */
+export function parseWebSeedOption(text: string, option: string): string {
+  const url = parseWebSeed(text)
+  if (url !== undefined) return url
+  throw new UsageError(
+    'bad-url',
+    `${option}: '${text}' is no address of a web server; write it like https://models.example/files/ (no password in it)`,
+  )
 }
 
 /**

@@ -1,6 +1,12 @@
 /** `createSeeder`: a host in this process. */
 import { hostname } from 'node:os'
-import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
+import {
+  DEFAULTS,
+  parseAddressOption,
+  parsePortOption,
+  parseRateOption,
+  parseWebSeedOption,
+} from '../config.ts'
 import { UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import type { FleetKey } from '../fleet/fleet-key.ts'
@@ -20,6 +26,8 @@ export interface CreateSeederOptions extends SwarmOptions {
   readonly name?: string | undefined
   /** `HOST:PORT` others reach this host at. */
   readonly advertise?: readonly string[] | undefined
+  /** Mirrors (BEP 19) to put into magnets and `.torrent` files: folders, ending in `/`, and files. */
+  readonly webSeeds?: readonly string[] | undefined
   /** Bytes a second over all peers; unlimited unless told. */
   readonly uploadBytesPerSecond?: number | undefined
   /** Connections at once; 500 unless told. */
@@ -45,6 +53,8 @@ export interface ReplicateOptions {
 /** A shard that is seeded. Lengths are bytes. */
 export type SeededShard = Omit<Extract<SeedEvent, { event: 'seeding' }>, 'event'>
 
+type Folders = readonly [string, ...string[]]
+
 /** A running host. */
 export interface RunningSeeder extends Running {
   readonly hostId: string
@@ -57,13 +67,13 @@ export interface RunningSeeder extends Running {
 }
 
 /**
- * Starts a host that seeds every whole `.gguf` file under `folder`, and those that come later. It resolves when the
- * ports are open; hashing goes on.
+ * Starts a host that seeds every whole `.gguf` file under `folder`, or several of them, and those that come later. It
+ * resolves when the ports are open; hashing goes on.
  *
  * @throws {SwarmError} `port-in-use`, `locked`, and for options that cannot be; the signal's reason
  */
 export async function createSeeder(
-  folder: string = DEFAULTS.shardsDir,
+  folder: string | Folders = DEFAULTS.shardsDir,
   options: CreateSeederOptions = {},
 ): Promise<RunningSeeder> {
   const { onEvent = () => undefined, signal } = options
@@ -76,13 +86,14 @@ export async function createSeeder(
   const { running } = await startUntil(signal, (fail) =>
     Seeder.start(
       {
-        folder,
+        folders: typeof folder === 'string' ? [folder] : folder,
         stateDir: options.stateDir ?? DEFAULTS.stateDir,
         torrentsDir: options.torrentsDir ?? DEFAULTS.torrentsDir,
         bind: options.bind ?? DEFAULTS.bind,
         port: options.port === undefined ? null : parsePortOption(options.port, 'port'),
         dhtPort: options.dhtPort === undefined ? null : parsePortOption(options.dhtPort, 'dhtPort'),
         dht,
+        webSeeds: (options.webSeeds ?? []).map((text) => parseWebSeedOption(text, 'webSeeds')),
         advertise: (options.advertise ?? []).map((text) => parseAddressOption(text, 'advertise')),
         uploadLimit: options.uploadBytesPerSecond ?? null,
         maxConns: options.maxConns ?? DEFAULTS.maxConns,

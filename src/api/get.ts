@@ -1,9 +1,10 @@
 /** `get`: a download in this process. */
-import { DEFAULTS, parseAddressOption } from '../config.ts'
+import { DEFAULTS, parseAddressOption, parseWebSeedOption } from '../config.ts'
 import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
 import type { GetEvent } from '../fleet/events.ts'
 import { requireFleet } from '../fleet/fleet-member.ts'
 import { Getter } from '../fleet/getter.ts'
+import type { WebSeedChoice } from '../fleet/getter-options.ts'
 import { type Found, NameSearch } from '../fleet/name-search.ts'
 import { Network } from '../fleet/network.ts'
 import { isName, readId } from '../fleet/torrent-ids.ts'
@@ -20,6 +21,11 @@ export interface GetOptions extends SwarmOptions {
   readonly out?: string | undefined
   /** `HOST:PORT` of peers to try besides those the DHT names. */
   readonly peers?: readonly string[] | undefined
+  /**
+   * Web servers to fetch from besides peers (BEP 19): these addresses, or with `true` those that the magnet or
+   * `.torrent` names; none unless told.
+   */
+  readonly webSeeds?: boolean | readonly string[] | undefined
   /** Gives up after so long without new data; 180,000 unless told, null waits for ever. */
   readonly timeoutMs?: number | null | undefined
   /** Told of everything that happens, in the words of `--json`. */
@@ -61,6 +67,7 @@ export async function get(id: string | Uint8Array, options: GetOptions = {}): Pr
   signal?.throwIfAborted()
   const { timeoutMs = DEFAULTS.timeoutSeconds * 1000 } = options
   const peers = (options.peers ?? []).map((text) => parseAddressOption(text, 'peers'))
+  const webSeeds = webSeedsOf(options)
   const dht = dhtOf(options)
   const isAName = typeof id === 'string' && isName(id)
   const key = isAName ? requireFleet(await fleetOf(options, dht)) : null
@@ -80,7 +87,8 @@ export async function get(id: string | Uint8Array, options: GetOptions = {}): Pr
 
   const fetch = async (wanted: Wanted): Promise<GotShard | null> => {
     const { infoHash } = wanted.id
-    const getter = new Getter(network, pool, { ...wanted, out, peers, timeoutMs }, { onEvent })
+    const more = webSeeds === null ? {} : { webSeeds }
+    const getter = new Getter(network, pool, { ...wanted, out, peers, timeoutMs, ...more }, { onEvent })
     getters.set(infoHash, getter)
     try {
       const { metainfo, path, hashed } = await getter.run(ending)
@@ -114,4 +122,10 @@ function wantedOf({ shards }: Found): readonly Wanted[] {
     expectedName: name,
     expectedSha256: sha256,
   }))
+}
+
+function webSeedsOf({ webSeeds }: GetOptions): WebSeedChoice | null {
+  if (webSeeds === undefined || webSeeds === false) return null
+  if (webSeeds === true) return { urls: [], ofLinks: true }
+  return { urls: webSeeds.map((text) => parseWebSeedOption(text, 'webSeeds')), ofLinks: false }
 }

@@ -1,8 +1,11 @@
 /** The downloads of one `get`: each shard once, a model's few at a time, and what is printed of them. */
 import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
+import type { GetEvent } from '../fleet/events.ts'
 import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
+import type { WebSeedChoice } from '../fleet/getter-options.ts'
 import type { Found, FoundShard } from '../fleet/name-search.ts'
 import type { Network } from '../fleet/network.ts'
+import type { Placement } from '../fleet/placement.ts'
 import type { HashPool } from '../library/hash-pool.ts'
 import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
@@ -19,6 +22,9 @@ export interface DownloadsOptions {
   readonly network: Network
   readonly pool: HashPool
   readonly out: string
+  /** Where the files go, if not into `out` under their own names. */
+  readonly place?: Placement
+  readonly webSeeds?: WebSeedChoice
   readonly peers: readonly PeerAddress[]
   readonly timeoutMs: number | null
   readonly signal: AbortSignal
@@ -97,9 +103,10 @@ export class Downloads {
     id: TorrentId,
     expected: { expectedName?: string; expectedSha256?: string },
   ): Promise<GetResult | null> {
-    const { network, pool, signal, out, peers, timeoutMs } = this.#options
+    const { network, pool, signal, out, place, webSeeds, peers, timeoutMs } = this.#options
     const { infoHash } = id
-    const options = { id, out, peers, timeoutMs, ...expected }
+    const ways = { ...(place && { place }), ...(webSeeds && { webSeeds }) }
+    const options = { id, out, ...ways, peers, timeoutMs, ...expected }
     const getter = new Getter(network, pool, options, this.#report.listener)
     this.#getters.set(infoHash, getter)
     try {
@@ -141,7 +148,10 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
   }
   return {
     listener: {
-      onEvent: (event) => write?.(event),
+      onEvent: (event) => {
+        write?.(event)
+        if (!json && event.event === 'web-seed') display.print(webSeedLine(event))
+      },
       onState: (state) => json || display.update(state),
     },
     path,
@@ -182,4 +192,8 @@ export function reporter({ json }: { readonly json: boolean }, context: CommandC
     },
     say: (line) => display.print(line),
   }
+}
+
+function webSeedLine({ url, state, reason }: Extract<GetEvent, { event: 'web-seed' }>): string {
+  return state === 'joined' ? `asking the web server ${url}, too` : `✗ no longer asking ${url}: ${reason}`
 }

@@ -15,9 +15,11 @@ import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { Downloads, type DownloadsOptions, type Reporter, reporter } from './downloads.ts'
+import { HUB_OPTIONS, hubPlacement } from './hub-layout.ts'
 import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { visitorOf } from './visitor.ts'
+import { WEB_SEED_OPTIONS, webSeedChoice } from './web-seeds.ts'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -31,9 +33,8 @@ const builder = (yargs: Argv) =>
       out: {
         type: 'string',
         alias: 'o',
-        default: '.',
         requiresArg: true,
-        describe: 'folder to put the shards into',
+        describe: 'folder to put the shards into [default: this one]',
       },
       timeout: {
         type: 'number',
@@ -48,6 +49,8 @@ const builder = (yargs: Argv) =>
         requiresArg: true,
         describe: 'HOST:PORT of a peer to try first; repeatable',
       },
+      ...HUB_OPTIONS,
+      ...WEB_SEED_OPTIONS,
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
       ...ALLOW_OPTIONS,
@@ -56,14 +59,21 @@ const builder = (yargs: Argv) =>
     } as const)
     .example('$0 get 0123…cdef -o ~/models', 'fetch by infohash, found by DHT')
     .example("$0 get 'magnet:?xt=urn:btih:…'", 'fetch a magnet link into this folder')
+    .example('$0 get tiny-llama --hf-layout', "into Hugging Face's cache, for other tools")
     .example('$0 get tiny-llama', 'fetch all shards of a model of the fleet')
 
 type GetArguments = ArgumentsOf<typeof builder>
 
 async function runGet(args: GetArguments, context: CommandContext): Promise<void> {
   const { ids, names } = await readIds(args.id)
+  const place = hubPlacement(args)
+  const webSeeds = webSeedChoice(args)
   const peers = peersOf(args)
-  const options = { peers, timeoutMs: timeoutOf(args), out: args.out }
+  const options = {
+    ...{ peers, timeoutMs: timeoutOf(args), out: args.out ?? '.' },
+    ...(place && { place }),
+    ...(webSeeds && { webSeeds }),
+  }
   const dht = dhtChoice(args.bootstrap, args.public)
   const { fleet, fleetKey } = args
   const key = names.length > 0 ? requireFleet(await chooseFleet({ fleet, fleetKey, dht })) : null

@@ -14,9 +14,11 @@ import { HashPool } from '../library/hash-pool.ts'
 import { identityOf } from '../library/identity.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { magnetFor } from '../metainfo/magnet.ts'
+import type { TorrentId } from '../metainfo/parse.ts'
 import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
+import { webSeedUrl } from '../metainfo/web-seed.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { rememberNames } from './known-names.ts'
@@ -122,11 +124,20 @@ async function magnetOfId(text: string, peers: readonly PeerAddress[]): Promise<
   if (id.kind !== 'infoHash' && id.name !== undefined && id.length !== undefined) {
     return {
       infoHash,
-      magnet: magnetFor({ infoHash, name: id.name, length: id.length, peers: [...id.peers, ...peers] }),
+      magnet: magnetFor({
+        ...{ infoHash, name: id.name, length: id.length, peers: [...id.peers, ...peers] },
+        webSeeds: webSeedsOf(id),
+      }),
     }
   }
   const links = [...id.peers, ...peers].map((peer) => `&x.pe=${formatPeerAddress(peer)}`).join('')
   return { infoHash, magnet: `magnet:?xt=urn:btih:${infoHash}${links}` }
+}
+
+/** The mirrors that a link or a .torrent file names, kept. */
+function webSeedsOf(id: TorrentId): readonly string[] {
+  if (id.kind === 'metainfo') return id.metainfo.webSeeds.map((url) => webSeedUrl(url, id.name))
+  return id.kind === 'magnet' ? (id.webSeeds ?? []) : []
 }
 
 async function magnetOfFile(

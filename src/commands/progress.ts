@@ -43,10 +43,11 @@ export class Pace {
 
 /** One download in one line, and a second one when nothing moves. Pure: everything it shows is given. */
 export function renderState(state: GetState, pace: number | null, columns: number): readonly string[] {
-  const { infoHash, length, verifiedBytes, peers, phase, stall } = state
+  const { infoHash, length, verifiedBytes, peers, webSeeds, phase, stall } = state
   const widths = columns >= WIDE.from ? WIDE : NARROW
   const name = shortName(state.name ?? infoHash, widths.name)
-  const people = `${peers} peer${peers === 1 ? '' : 's'}`
+  const servers = webSeeds === 0 ? '' : `, ${webSeeds} web seed${webSeeds === 1 ? '' : 's'}`
+  const people = `${peers} peer${peers === 1 ? '' : 's'}${servers}`
   let line: string
   if (phase === 'verifying') line = `${name}  verifying ${formatBytes(length ?? 0)} on disk`
   else if (length === null) line = `${name}  looking for it, ${people}`
@@ -139,11 +140,19 @@ export class ProgressDisplay {
   readonly #write: (text: string) => void
   readonly #isInteractive: boolean
   readonly #columns: () => number
+  /** Milliseconds of a clock that nobody sets. */
+  readonly #now: () => number
   readonly #states = new Map<InfoHash, { state: GetState; pace: Pace; printedAt: number; said: string }>()
   readonly #followed: Followed[] = []
   #drawnLines = 0
 
-  constructor(options: { write: (text: string) => void; isInteractive: boolean; columns: () => number }) {
+  constructor(options: {
+    write: (text: string) => void
+    isInteractive: boolean
+    columns: () => number
+    now?: () => number
+  }) {
+    this.#now = options.now ?? (() => performance.now())
     this.#write = options.write
     this.#isInteractive = options.isInteractive
     this.#columns = options.columns
@@ -152,12 +161,13 @@ export class ProgressDisplay {
   /** From now on the shards of a model are also summed up in a line of their own. */
   follow(name: string, shards: readonly { readonly infoHash: InfoHash; readonly length: number }[]): void {
     const lengths = new Map(shards.map(({ infoHash, length }) => [infoHash, length]))
-    this.#followed.push({ name, lengths, done: new Set(), pace: new Pace(), printedAt: performance.now() })
+    this.#followed.push({ name, lengths, done: new Set(), pace: new Pace(), printedAt: this.#now() })
   }
 
   update(state: GetState): void {
-    const now = performance.now()
-    const known = this.#states.get(state.infoHash) ?? { state, pace: new Pace(), printedAt: 0, said: '' }
+    const now = this.#now()
+    const never = { state, pace: new Pace(), printedAt: Number.NEGATIVE_INFINITY, said: '' }
+    const known = this.#states.get(state.infoHash) ?? never
     known.state = state
     known.pace.add(now, state.verifiedBytes)
     this.#states.set(state.infoHash, known)
@@ -212,7 +222,7 @@ export class ProgressDisplay {
   }
 
   #printTotal(followed: Followed): void {
-    followed.printedAt = performance.now()
+    followed.printedAt = this.#now()
     const pace = followed.pace.bytesPerSecond()
     this.#write(`${renderTotal(this.#totalOf(followed), pace, Number.POSITIVE_INFINITY)}\n`)
   }

@@ -1,5 +1,6 @@
-/** `gguf-swarm seed [dir]`: flags to a host, its events to JSON or to the log lines of the report. */
+/** `gguf-swarm seed [dir..]`: flags to a host, its events to JSON or to the log lines of the report. */
 import { hostname } from 'node:os'
+import { basename } from 'node:path'
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
 import { type SwarmError, UsageError } from '../errors.ts'
@@ -13,8 +14,10 @@ import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
 import { RECHECK_OPTIONS, recheckedLine, recheckRate } from './recheck.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
+import { MIRROR_OPTIONS, webSeedUrls } from './web-seeds.ts'
 
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
@@ -25,6 +28,8 @@ const OPTIONS = {
   ...LISTEN_OPTIONS,
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
+  ...PLACES_OPTIONS,
+  ...MIRROR_OPTIONS,
   ...REPLICATE_OPTIONS,
   ...RECHECK_OPTIONS,
   ...ALLOW_OPTIONS,
@@ -65,10 +70,16 @@ const OPTIONS = {
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .positional('dir', {
+      type: 'string',
+      array: true,
+      describe: 'folder with .gguf files; repeatable',
+      defaultDescription: DEFAULTS.shardsDir,
+    })
     .options(OPTIONS)
     .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
     .example('$0 seed ~/models --bootstrap 10.0.0.1:51820', 'in the private DHT of that bootstrap node')
+    .example('$0 seed --from huggingface,lmstudio,ollama', 'what these programs have downloaded')
     .example(
       "$0 seed --replicate --want 'Llama-3*' --replicas 2",
       'and fetch from the fleet what has fewer than 2 copies',
@@ -102,13 +113,14 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
   const { fleet, fleetKey } = args
   const key = await chooseFleet({ fleet, fleetKey, dht })
   return {
-    folder: args.dir,
+    folders: await foldersToSeed(args.dir, args.from),
     stateDir: args.stateDir,
     torrentsDir: args.torrentsDir,
     bind: args.bind,
     port: args.port === undefined ? null : parsePortOption(args.port, '--port'),
     dhtPort: args.dhtPort === undefined ? null : parsePortOption(args.dhtPort, '--dht-port'),
     dht,
+    webSeeds: webSeedUrls(args.webSeed),
     advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
     uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
     maxConns: args.maxConns,
@@ -176,8 +188,8 @@ function logListener(context: CommandContext, log: Log): EventListener {
         log.info(`[TORRENT] Hashing: ${event.file} (${formatBytes(event.length)})`)
         break
       case 'seeding':
-        names.set(event.infoHash, event.file)
-        log.info(`[TORRENT] ✓ Seeding primary shard: ${event.file} (hash: ${event.infoHash})`)
+        names.set(event.infoHash, labelOf(event))
+        log.info(`[TORRENT] ✓ Seeding primary shard: ${labelOf(event)} (hash: ${event.infoHash})`)
         context.out(`${event.magnet}\n`)
         break
       case 'announced':
@@ -185,6 +197,11 @@ function logListener(context: CommandContext, log: Log): EventListener {
         break
       case 'rejected':
         log.warn(`[TORRENT] ✗ Not seeding ${event.file}: ${event.reason}`)
+        break
+      case 'duplicate':
+        log.info(
+          `[TORRENT] Same file: ${event.file} is ${event.of} (hash: ${event.infoHash}); one torrent serves both`,
+        )
         break
       case 'waiting':
         log.info(`[TORRENT] Waiting for ${event.file}: ${event.reason}`)
@@ -221,6 +238,10 @@ function logListener(context: CommandContext, log: Log): EventListener {
   }
 }
 
+/** The file, and its torrent's name where that is another: a blob says nothing. */
+const labelOf = ({ file, name }: { readonly file: string; readonly name: string }): string =>
+  basename(file) === name ? file : `${name} (${file})`
+
 /** Hosts that come and go. */
 function fleetLine(log: Log): NonNullable<SeederListener['onFleetHost']> {
   return ({ info: { name }, address }, change) => {
@@ -256,8 +277,8 @@ function tellRegistered(
 
 /** The `seed` command. */
 export const seedCommand = {
-  command: 'seed [dir]',
-  describe: 'Seed every whole GGUF file of a folder, and those that show up later',
+  command: 'seed [dir..]',
+  describe: 'Seed every whole GGUF file of some folders, and those that show up later',
   builder,
   run: runSeed,
 }

@@ -17,8 +17,8 @@ export const TOKEN_OPTIONS = {
   'token-file': {
     type: 'string',
     requiresArg: true,
+    defaultDescription: `${DEFAULTS.webToken} where others than this machine can reach the page`,
     describe: 'file with the token that requests must bring; made where it is missing',
-    defaultDescription: `${DEFAULTS.webToken}, when others than this machine can reach the page`,
   },
 } as const
 

@@ -14,6 +14,7 @@ import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
+import { fileShelf, SERVE_OPTIONS, sayServed } from './serve-files.ts'
 import { TOKEN_OPTIONS, type TokenInFile, webToken } from './web-token.ts'
 
 const builder = (yargs: Argv) =>
@@ -44,6 +45,7 @@ const builder = (yargs: Argv) =>
         requiresArg: true,
         describe: 'further name the page is opened by (of a proxy, say); repeatable',
       },
+      ...SERVE_OPTIONS,
       ...COORDINATOR_OPTIONS,
       ...ALLOW_OPTIONS,
       ...TOKEN_OPTIONS,
@@ -74,9 +76,11 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   const key = await webToken(args)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using coordinator = await Coordinator.start({ ...options, allowed, onFailed: fail })
+  const files = fileShelf(args)
   await using server = await WebServer.start({
     ...address,
     source: coordinator,
+    files,
     limits: WEB_LIMITS,
     log,
     token: key?.token ?? null,
@@ -104,6 +108,7 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
         'reads the token. Outside a network you trust, use an SSH tunnel or a proxy with TLS.',
     )
   }
+  if (files !== null) await sayServed(files, url, args.stateDir, log)
   logEvents(coordinator, log)
   using _strangers = tellStrangers(allowed, log)
   using _watch = watchIsolation(coordinator, options.dht, log)

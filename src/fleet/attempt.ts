@@ -11,6 +11,7 @@ import { type Metainfo, metainfoFromInfo } from '../metainfo/metainfo.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import { pieceCountOf } from '../metainfo/piece-length.ts'
 import { hasPiece, type PartialFile } from '../swarm/download-store.ts'
+import type { WebSeedRequest } from '../swarm/web-seed/web-seeds.ts'
 import type { Network } from './network.ts'
 import type { Partial } from './partial.ts'
 import { digestOf, trustedPieces } from './pieces.ts'
@@ -27,6 +28,7 @@ export interface AttemptOptions<P> {
   /** Undefined while it has to come from peers. */
   readonly metainfo: Metainfo | undefined
   readonly peers: readonly PeerAddress[]
+  readonly webSeeds?: WebSeedRequest
   /** Called with metainfo got from peers; what it throws refuses the torrent. */
   readonly onMetainfo: (metainfo: Metainfo) => void
   /** An equal file at the target; throws when another one is in the way. */
@@ -174,11 +176,12 @@ class Attempt<P> {
     known: { torrentFile: Uint8Array; bitfield: Uint8Array } | undefined,
     metainfo: Metainfo | null,
   ): void {
-    const { network, infoHash, peers, onMetainfo } = this.#options
+    const { network, infoHash, peers, webSeeds, onMetainfo } = this.#options
     let current = metainfo
     const torrent = network.download({
       infoHash,
       ...(known === undefined ? {} : { known }),
+      ...(webSeeds && { webSeeds }),
       store: { partial: this.#opened.promise, onFailed: this.#failDisk },
       onMetadata: (info) => {
         if (current !== null) return

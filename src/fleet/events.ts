@@ -11,6 +11,8 @@ export type SeedEvent =
   | {
       readonly event: 'seeding'
       readonly file: string
+      /** What the torrent is called: the file's own name, except for a blob of Ollama. */
+      readonly name: string
       readonly infoHash: InfoHash
       readonly magnet: string
       readonly length: number
@@ -21,6 +23,13 @@ export type SeedEvent =
     }
   | { readonly event: 'announced'; readonly infoHash: InfoHash; readonly nodes: number }
   | { readonly event: 'rejected'; readonly file: string; readonly code: string; readonly reason: string }
+  /** The same file as `of`, whose torrent serves for both. */
+  | {
+      readonly event: 'duplicate'
+      readonly file: string
+      readonly of: string
+      readonly infoHash: InfoHash
+    }
   | { readonly event: 'waiting'; readonly file: string; readonly reason: string }
   | {
       readonly event: 'withdrawn'
@@ -32,6 +41,12 @@ export type SeedEvent =
   | { readonly event: 'rechecked'; readonly shards: number; readonly bad: number; readonly bytes: number }
   | ReplicationEvent
   | ErrorEvent
+
+/** One more path of a file that is seeded. */
+export const duplicateEvent = (
+  file: string,
+  { relativePath: of, infoHash }: { readonly relativePath: string; readonly infoHash: InfoHash },
+): SeedEvent => ({ event: 'duplicate', file, of, infoHash })
 
 /** Events of `--replicate`: each `replicating` ends in `replicated` or `not-replicated`. */
 export type ReplicationEvent =
@@ -82,6 +97,14 @@ export type GetEvent =
       readonly path: string
       readonly length: number
       readonly sha256: string
+    }
+  /** A web server is asked, too, or is left: then it says why. */
+  | {
+      readonly event: 'web-seed'
+      readonly infoHash: InfoHash
+      readonly url: string
+      readonly state: 'joined' | 'left'
+      readonly reason?: string
     }
   /** All shards of a model asked for by name are there; `path` is the first one's, which loaders want. */
   | {

@@ -1,58 +1,28 @@
 /**
  * One download from infohash to a verified file: metadata, pieces, a check of the whole, its final name.
  */
-import { join, resolve } from 'node:path'
 import { InvalidDataError, NotFoundError, systemCode } from '../errors.ts'
 import { inspectGguf } from '../gguf/inspect.ts'
 import { makeFolder } from '../library/atomic-file.ts'
 import { withInfo } from '../library/hash-file.ts'
 import type { HashedFile, HashPool } from '../library/hash-pool.ts'
 import { identityOf, sameIdentity } from '../library/identity.ts'
-import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import type { TorrentId } from '../metainfo/parse.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import type { WebSeedNews, WebSeedRequest } from '../swarm/web-seed/web-seeds.ts'
 import { type Attempted, attempt, readsBackWrong } from './attempt.ts'
-import type { GetEvent } from './events.ts'
-import { type Expected, requireName, requireSha256 } from './expected.ts'
+import { requireName, requireSha256 } from './expected.ts'
+import type { GetListener, GetOptions, GetState } from './getter-options.ts'
 import type { Network } from './network.ts'
 import { Partial } from './partial.ts'
 import { lengthOf, matchingPieces, samePieces } from './pieces.ts'
-import { type Stall, StallWatch } from './stall.ts'
+import { inFolder, type Placement } from './placement.ts'
+import { StallWatch } from './stall.ts'
+
+export type { GetListener, GetOptions, GetState } from './getter-options.ts'
 
 /** A file whose pieces all matched and whose content does not is fetched again in part, so often. */
 const MAX_REPAIRS = 2
-
-/** Complete settings of one download. */
-export interface GetOptions extends Expected {
-  readonly id: TorrentId
-  readonly out: string
-  /** Peers to try besides those the DHT names. */
-  readonly peers: readonly PeerAddress[]
-  /** Give up after so long without a single new byte; null waits for ever. */
-  readonly timeoutMs: number | null
-  /** Waited for when everything is right, before the file gets its name; what it throws ends the download. */
-  readonly beforeNaming?: (hashed: HashedFile) => Promise<void>
-}
-
-/** What a download tells while it runs. */
-export interface GetListener {
-  readonly onEvent: (event: GetEvent) => void
-  /** The state of affairs, with the reason when nothing moves; about twice a second. */
-  readonly onState?: (state: GetState) => void
-}
-
-/** One moment of a download, for display. */
-export interface GetState {
-  readonly infoHash: InfoHash
-  readonly name: string | null
-  readonly verifiedBytes: number
-  readonly length: number | null
-  readonly downloadBytesPerSecond: number
-  readonly peers: number
-  readonly phase: 'metadata' | 'downloading' | 'verifying'
-  readonly stall: Stall | null
-}
 
 /** A whole file under its final name. */
 interface Present {
@@ -71,6 +41,7 @@ export class Getter {
   readonly #pool: HashPool
   readonly #options: GetOptions
   readonly #listener: GetListener
+  readonly #place: Placement
   readonly #stall: StallWatch
   #metainfo: Metainfo | undefined
   #phase: GetState['phase'] = 'metadata'
@@ -81,6 +52,7 @@ export class Getter {
     this.#pool = pool
     this.#options = options
     this.#listener = listener
+    this.#place = options.place ?? inFolder(options.out)
     this.#stall = new StallWatch(options.timeoutMs)
   }
 
@@ -96,23 +68,23 @@ export class Getter {
    */
   async run(signal: AbortSignal): Promise<GetResult> {
     const { id } = this.#options
-    const out = resolve(this.#options.out)
-    await makeFolder(out)
-    const partial = await Partial.open(out, id.infoHash)
+    const { folder } = this.#place
+    await makeFolder(folder)
+    const partial = await Partial.open(folder, id.infoHash)
     try {
-      return await this.#fetch(partial, out, signal)
+      return await this.#fetch(partial, signal)
     } finally {
       await this.#network.remove(id.infoHash)
       await partial.release()
     }
   }
 
-  async #fetch(partial: Partial, out: string, signal: AbortSignal): Promise<GetResult> {
+  async #fetch(partial: Partial, signal: AbortSignal): Promise<GetResult> {
     const { id } = this.#options
     const known = id.kind === 'metainfo' ? id.metainfo : await partial.metainfo(id.infoHash)
     if (known !== undefined) this.#accept(known)
     for (let repairs = 0; repairs <= MAX_REPAIRS; repairs++) {
-      const attempted = await this.#download(partial, out, signal)
+      const attempted = await this.#download(partial, signal)
       const { metainfo } = attempted
       if (attempted.present !== null) {
         await partial.discard()
@@ -125,31 +97,30 @@ export class Getter {
       await this.#requireGguf(partial, metainfo)
       requireSha256(this.#options, metainfo, hashed.sha256)
       await this.#options.beforeNaming?.(hashed)
-      const path = join(out, metainfo.name)
-      const taken = await this.#publish(partial, path, () => this.#present(metainfo, out, signal))
-      return this.#done(metainfo, taken ?? { path, hashed: await underItsName(path, hashed) })
+      return this.#done(metainfo, await this.#publish(partial, metainfo, hashed, signal))
     }
-    throw readsBackWrong(this.#metainfo!, out)
+    throw readsBackWrong(this.#metainfo!, this.#place.folder)
   }
 
   /** Gives the file its name; when another file took that name meanwhile, it must be an equal one. */
   async #publish(
     partial: Partial,
-    path: string,
-    findPresent: () => Promise<Present | null>,
-  ): Promise<Present | null> {
+    metainfo: Metainfo,
+    hashed: HashedFile,
+    signal: AbortSignal,
+  ): Promise<Present> {
     try {
-      await partial.publish(path)
-      return null
+      const path = await this.#place.publish(partial, metainfo.name, hashed.sha256)
+      return { path, hashed: await underItsName(path, hashed) }
     } catch (error) {
-      const present = systemCode(error) === 'EEXIST' ? await findPresent() : null
+      const present = systemCode(error) === 'EEXIST' ? await this.#present(metainfo, signal) : null
       if (present === null) throw error
       await partial.discard()
       return present
     }
   }
 
-  #download(partial: Partial, out: string, signal: AbortSignal): Promise<Attempted<Present>> {
+  #download(partial: Partial, signal: AbortSignal): Promise<Attempted<Present>> {
     const { id, peers: named } = this.#options
     const peers = [...named, ...id.peers]
     for (const peer of peers) this.#stall.heardOf(peer)
@@ -161,12 +132,28 @@ export class Getter {
         infoHash: id.infoHash,
         metainfo: this.#metainfo,
         peers,
+        ...this.#webSeeds(),
         onMetainfo: (metainfo) => this.#accept(metainfo),
-        findPresent: (metainfo) => this.#present(metainfo, out, signal),
+        findPresent: (metainfo) => this.#present(metainfo, signal),
         watch: () => this.#watch(partial),
       },
       signal,
     )
+  }
+
+  /** The web servers that may be asked, if any. */
+  #webSeeds(): { webSeeds?: WebSeedRequest } {
+    const { id, webSeeds } = this.#options
+    if (webSeeds === undefined) return {}
+    const linked = id.kind === 'metainfo' ? id.metainfo.webSeeds : id.kind === 'magnet' ? id.webSeeds : []
+    const sources = [
+      ...webSeeds.urls.map((url) => ({ url, isTrusted: true })),
+      ...(webSeeds.ofLinks ? (linked ?? []) : []).map((url) => ({ url, isTrusted: false })),
+    ]
+    const { infoHash } = id
+    const onNews = ({ kind: state, ...news }: WebSeedNews): void =>
+      this.#listener.onEvent({ event: 'web-seed', infoHash, state, ...news })
+    return { webSeeds: { sources, onNews } }
   }
 
   #accept(metainfo: Metainfo): void {
@@ -197,7 +184,7 @@ export class Getter {
   #report(): void {
     const { infoHash } = this.#options.id
     const stats = this.#network.torrent(infoHash)?.stats()
-    const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0 } = stats ?? {}
+    const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0, webSeeds = 0 } = stats ?? {}
     const length = this.#metainfo?.length ?? null
     const stall = stats === undefined ? null : this.#stall.current(this.#network)
     const name =
@@ -210,6 +197,7 @@ export class Getter {
       length,
       downloadBytesPerSecond,
       peers,
+      webSeeds,
       phase,
       stall,
     })
@@ -225,8 +213,8 @@ export class Getter {
   }
 
   /** An equal file under the final name is the result; a different one is never touched. */
-  async #present(metainfo: Metainfo, out: string, signal: AbortSignal): Promise<Present | null> {
-    const path = join(out, metainfo.name)
+  async #present(metainfo: Metainfo, signal: AbortSignal): Promise<Present | null> {
+    const path = await this.#place.pathOf(metainfo.name)
     const length = await lengthOf(path)
     if (length === null) return null
     if (length === metainfo.length) {

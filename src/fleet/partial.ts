@@ -6,7 +6,7 @@
  */
 import { constants } from 'node:fs'
 import { link, lstat, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { asDiskError, DiskError, FailedError, systemCode } from '../errors.ts'
 import { syncFolder, writeFileAtomic } from '../library/atomic-file.ts'
 import { formatBytes } from '../log.ts'
@@ -145,17 +145,20 @@ export class Partial {
   }
 
   /**
-   * Gives the whole, flushed file its final name, which must not exist; afterwards nothing hidden is left.
+   * Gives the whole, flushed file its final name, which must not exist unless it is to `replace` what stands there;
+   * afterwards nothing hidden is left.
    * @throws {DiskError}; `EEXIST` comes as it is
    */
-  async publish(target: string): Promise<void> {
+  async publish(target: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<void> {
     try {
+      if (replace) await rename(this.path, target)
       // link() refuses an existing name, which rename() would replace without a word.
-      await link(this.path, target).catch(async (error: unknown) => {
-        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error))) throw error
-        await rename(this.path, target) // a file system without hard links; the caller has looked before
-      })
-      await syncFolder(this.#out)
+      else
+        await link(this.path, target).catch(async (error: unknown) => {
+          if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error))) throw error
+          await rename(this.path, target) // a file system without hard links; the caller has looked before
+        })
+      await syncFolder(dirname(target))
     } catch (error) {
       throw asDiskError(error, target)
     }

@@ -20,9 +20,9 @@ const AWAY_MS = 5_000
 const LOST_SHOWN_MS = 30_000
 /** Hosts known at once, lost ones among them: a member gone bad can come back as another one all the time. */
 const MAX_HOSTS = 1_000
-/** Entries over all hosts: 300 bytes each with what a picture keeps, as equal ones are kept once. */
+/** Entries over all hosts: 200 bytes each with what a picture keeps, as equal ones are kept once. */
 const MAX_ENTRIES = 500_000
-/** Different shards over all hosts: some 2 KB each, which a member gone bad can make up. */
+/** Different shards over all hosts: some 1.5 KB each, which a member gone bad can make up. */
 const MAX_SHARDS = 100_000
 
 /** A host as others are told of it. */

@@ -11,7 +11,8 @@ import type { ReplicateSettings } from './replication-policy.ts'
 
 /** Complete settings of a host; null ports mean "as last time, else a free one". */
 export interface SeederOptions {
-  readonly folder: string
+  /** Where its shards are; copies from the fleet go into the first. */
+  readonly folders: readonly [string, ...string[]]
   readonly stateDir: string
   readonly torrentsDir: string
   readonly bind: string
@@ -19,6 +20,8 @@ export interface SeederOptions {
   readonly dhtPort: number | null
   readonly dht: DhtChoice
   readonly advertise: readonly PeerAddress[]
+  /** Mirrors: folders (ending in a slash) and files, put into magnets and .torrent files. */
+  readonly webSeeds: readonly string[]
   readonly uploadLimit: number | null
   readonly maxConns: number
   /** The fleet it belongs to; null for none. */

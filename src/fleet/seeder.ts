@@ -1,5 +1,5 @@
 /**
- * A host: every whole shard under one folder becomes a torrent, is seeded where it lies, and announced.
+ * A host: every whole shard under its folders becomes a torrent, is seeded where it lies, and announced.
  * Library and swarm meet here and nowhere else.
  */
 import { resolve } from 'node:path'
@@ -12,7 +12,9 @@ import { realPathOfRoot } from '../library/walk.ts'
 import type { Log } from '../log.ts'
 import { composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import { webSeedsFor } from '../metainfo/web-seed.ts'
 import { WindowCache } from '../swarm/window-cache.ts'
+import { duplicateEvent } from './events.ts'
 import type { FleetKey } from './fleet-key.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { HostMember } from './host-member.ts'
@@ -67,6 +69,7 @@ export class Seeder implements AsyncDisposable {
     this.#news = new ShardNews({
       torrentsDir: options.torrentsDir,
       advertise: options.advertise,
+      webSeeds: options.webSeeds,
       torrentFileOf: (shard) => this.#torrentFileOf(shard),
       isServed: (infoHash, shard) => {
         const served = this.#shards.get(infoHash)
@@ -74,15 +77,14 @@ export class Seeder implements AsyncDisposable {
       },
       onEvent: listener.onEvent,
     })
-    const file = (path: string, length: number): void =>
-      listener.onEvent({ event: 'hashing', file: path, length })
     this.#library = new ShardLibrary(
-      { root: resolve(options.folder), stateDir: options.stateDir, hashPool: this.#pool, log: parts.log },
+      { roots: options.folders, stateDir: options.stateDir, hashPool: this.#pool, log: parts.log },
       {
-        onHashing: file,
+        onHashing: (file, length) => listener.onEvent({ event: 'hashing', file, length }),
         onShard: (shard) => this.#seed(shard),
         onGone: (shard, reason) => this.#withdraw(shard, reason),
         onRejected: (file, code, reason) => listener.onEvent({ event: 'rejected', file, code, reason }),
+        onAlias: (file, of) => listener.onEvent(duplicateEvent(file, of)),
         onWaiting: (file, reason) => listener.onEvent({ event: 'waiting', file, reason }),
         onScanned: (summary) => void this.#news.allTold().then(() => listener.onScanned?.(summary)),
       },
@@ -102,7 +104,7 @@ export class Seeder implements AsyncDisposable {
    * @throws {FailedError} `port-in-use` or `locked`; {@link UsageError} for a folder that is not there
    */
   static async start(options: SeederOptions, listener: SeederListener, log: Log): Promise<Seeder> {
-    await realPathOfRoot(options.folder) // before anything is written or opened for a mistyped name
+    await Promise.all(options.folders.map(realPathOfRoot)) // before anything is written for a mistyped name
     const lock = await lockFolder(
       options.stateDir,
       (pid) =>
@@ -196,14 +198,14 @@ export class Seeder implements AsyncDisposable {
   }
 
   #join(key: FleetKey): HostMember {
-    const { folder, name } = this.#options
+    const { folders, name } = this.#options
     const replica = this.#replicator?.fleetListener
     return new HostMember({
       network: this.#network,
       key,
       hostId: this.#state.hostId,
       name,
-      folder: resolve(folder),
+      folder: resolve(folders[0]),
       strangersRefused: () => this.#options.allowed?.refusedTotal,
       integrity: () => this.#integrity?.info,
       replicating: replica !== undefined,
@@ -219,10 +221,10 @@ export class Seeder implements AsyncDisposable {
   }
 
   #startReplicator(settings: ReplicateSettings): Promise<Replicator> {
-    const { folder, stateDir } = this.#options
+    const { folders, stateDir } = this.#options
     return Replicator.start({
       settings,
-      folder: resolve(folder),
+      folder: resolve(folders[0]),
       stateDir,
       hostId: this.#state.hostId,
       network: this.#network,
@@ -257,10 +259,10 @@ export class Seeder implements AsyncDisposable {
   }
 
   #torrentFileOf(shard: ShardFile): Uint8Array {
-    const { dht } = this.#options
+    const { dht, webSeeds } = this.#options
     // A public torrent carries no bootstrap of ours: its clients have their own.
     const nodes = dht.kind === 'private' ? this.#network.dht.bootstrap : []
-    return composeTorrentFile({ info: shard.info, nodes })
+    return composeTorrentFile({ info: shard.info, nodes, webSeeds: webSeedsFor(webSeeds, shard.name) })
   }
 
   #withdraw(shard: ShardFile, reason: string): void {

@@ -7,6 +7,7 @@ import type { ShardFile } from '../library/shard-library.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { magnetFor } from '../metainfo/magnet.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
+import { webSeedsFor } from '../metainfo/web-seed.ts'
 import type { SeedEvent } from './events.ts'
 import { TorrentFiles } from './torrent-files.ts'
 
@@ -17,6 +18,7 @@ export interface ShardNewsOptions {
   readonly torrentsDir: string
   /** Addresses for the magnets. */
   readonly advertise: readonly PeerAddress[]
+  readonly webSeeds: readonly string[]
   readonly torrentFileOf: (shard: ShardFile) => Uint8Array
   /** Whether it is still served when its turn comes. */
   readonly isServed: (infoHash: InfoHash, shard?: ShardFile) => boolean
@@ -74,7 +76,7 @@ export class ShardNews {
 
   async #tell(shard: ShardFile): Promise<void> {
     const { infoHash, name, length, pieceLength, sha256, relativePath: file } = shard
-    const { isServed, advertise, onEvent } = this.#options
+    const { isServed, advertise, webSeeds, onEvent } = this.#options
     const torrentFile = this.#files.pathOf(name, infoHash)
     await this.#write(shard).catch((error: unknown) => {
       // It is served all the same.
@@ -82,8 +84,9 @@ export class ShardNews {
       this.#unwritten.set(infoHash, shard)
     })
     if (!isServed(infoHash, shard)) return
-    const magnet = magnetFor({ infoHash, name, length, peers: advertise })
-    onEvent({ event: 'seeding', file, infoHash, magnet, length, pieceLength, sha256, torrentFile })
+    const mirrors = webSeedsFor(webSeeds, name)
+    const magnet = magnetFor({ infoHash, name, length, peers: advertise, webSeeds: mirrors })
+    onEvent({ event: 'seeding', file, name, infoHash, magnet, length, pieceLength, sha256, torrentFile })
   }
 
   async #write(shard: ShardFile): Promise<void> {

@@ -83,6 +83,9 @@ export class StallWatch {
       }
       return { reason: `connected to ${count(stats.peers, 'peer')}, but no data comes`, advice: later }
     }
+    if (stats.webSeeds > 0 && this.#hasMetadata) {
+      return { reason: `asked ${count(stats.webSeeds, 'web seed')}, but no data comes`, advice: later }
+    }
     if (stats.banned > 0) {
       const reason = `dropped ${count(stats.banned, 'peer')} that sent wrong data, and found no other`
       return { reason, advice: 'a host with the right bytes is needed; ask whoever published it' }

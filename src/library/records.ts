@@ -24,11 +24,23 @@ export interface ShardRecord extends TorrentInfo {
   readonly isSuspect?: true
 }
 
-/** Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed. */
-export function isAsMade({ path, name, length, pieceLength }: ShardRecord): boolean {
-  return (
-    name === basename(path) && pieceLength === pieceLengthFor(length) && shardNameProblem(name) === undefined
-  )
+/**
+ * Whether a hash of the file, were it done now, would make the same torrent: its rules may have changed.
+ * @param called what its torrent is to be called
+ */
+export function isAsMade(
+  { path, name, length, pieceLength }: ShardRecord,
+  called: string = basename(path),
+): boolean {
+  return name === called && pieceLength === pieceLengthFor(length) && shardNameProblem(name) === undefined
+}
+
+/** The record of the same content under another path and name: nothing is read for it. */
+export function recordAs(
+  { length, pieceLength, pieces, sha256 }: ShardRecord,
+  { path, name, identity }: Pick<ShardRecord, 'path' | 'name' | 'identity'>,
+): ShardRecord {
+  return { ...buildInfo({ name, length, pieceLength, pieces }), sha256, path, identity }
 }
 
 /** Another number is another format: such a record is put aside like a damaged one. */
@@ -40,7 +52,10 @@ const MAX_RECORD_BYTES = 32_000_000
 /** Records read at once at start: one after the other, a thousand take longer to ask for than to read. */
 const PARALLEL_LOADS = 4
 
-const RECORD_FILE = /^[0-9a-f]{40}\.json$/
+export const RECORD_FILE: RegExp = /^[0-9a-f]{40}\.json$/
+
+/** Where the records of a state folder are. */
+export const recordsFolder = (stateDir: string): string => join(stateDir, 'shards')
 
 /** The records of one state folder, in memory and on disk. */
 export class ShardRecords {
@@ -49,7 +64,7 @@ export class ShardRecords {
   readonly #byPath = new Map<string, ShardRecord>()
 
   constructor(stateDir: string, log: Log) {
-    this.#folder = join(stateDir, 'shards')
+    this.#folder = recordsFolder(stateDir)
     this.#log = log
   }
 
@@ -166,13 +181,15 @@ function fileNameOf(path: string): string {
   return `${createHash('sha1').update(path).digest('hex')}.json`
 }
 
-async function readLimited(file: string): Promise<string> {
+/** @throws Error for a file that is too long for a record; what reading throws */
+export async function readLimited(file: string): Promise<string> {
   const { size } = await stat(file)
   if (size > MAX_RECORD_BYTES) throw new Error(`it has ${size} bytes`)
   return await readFile(file, 'utf8')
 }
 
-function parseRecord(text: string): ShardRecord {
+/** @throws Error saying what is wrong with it */
+export function parseRecord(text: string): ShardRecord {
   const {
     version,
     path,

@@ -1,8 +1,12 @@
-/** How a file begins to settle: what is carried over from before, and from when its quiet counts. */
+/** How a file settles: what is carried over from before, from when its quiet counts, and what follows from it. */
 import type { BigIntStats } from 'node:fs'
+import { systemCode } from '../errors.ts'
 import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
-import type { Rejected, Settling } from './shard-state.ts'
+import { unreadable } from './look.ts'
+import { shardNameProblem } from './shard-name.ts'
+import { FOR_GOOD, type Rejected, type Settling, type Verdict } from './shard-state.ts'
 import type { Suspects } from './suspects.ts'
+import { gatherEvidence, nextStep, type SettleTimes, type WaitReason } from './wholeness.ts'
 
 /** The longest that a file which keeps failing its piece checks rests before it is read in whole again. */
 const MAX_REST_MS = 600_000
@@ -62,4 +66,42 @@ export function settlingOf({
 /** What makes two rejections the same to whoever hears of them. */
 export function rejectionKey({ code, reason }: Pick<Rejected, 'code' | 'reason'>): string {
   return `${code} ${reason}`
+}
+
+/** What to do about a settling file now. */
+export type Decision =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'refused'; readonly verdict: Verdict }
+  | { readonly kind: 'wait'; readonly forMs: number; readonly because?: WaitReason }
+
+/** Decides about a settling file from its quiet, its bytes and what is seen around it. Never throws. */
+export async function decideOn(
+  file: { readonly path: string; readonly name: string; readonly stats: BigIntStats },
+  state: Settling,
+  times: SettleTimes,
+  signal: AbortSignal,
+): Promise<Decision> {
+  const { path, name, stats } = file
+  const problem = shardNameProblem(name)
+  if (problem !== undefined) {
+    return { kind: 'refused', verdict: { ...problem, retry: false, isOfContent: false } }
+  }
+  const nowMs = performance.now()
+  const quietMs = nowMs - state.seenAtMs + state.quietBeforeMs
+  const restMs = Math.max(times.momentMs - quietMs, state.notBeforeMs - nowMs)
+  if (restMs > 0) {
+    const isChanging = nowMs - state.sinceMs >= times.changingMs && state.told.size === 0
+    const because: WaitReason = { kind: 'changing', reason: 'it is still being written' }
+    return { kind: 'wait', forMs: restMs, ...(isChanging && { because }) }
+  }
+  try {
+    state.evidence ??= await gatherEvidence(path, stats, signal)
+    const step = await nextStep({ path, name, identity: state.identity }, state.evidence, quietMs, times)
+    if (step.kind !== 'reject') return step
+    const { code, reason } = step
+    return { kind: 'refused', verdict: { code, reason, ...FOR_GOOD } }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return { kind: 'wait', forMs: 0 }
+    return { kind: 'refused', verdict: { ...unreadable(error), retry: true, isOfContent: false } }
+  }
 }

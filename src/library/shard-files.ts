@@ -4,46 +4,36 @@
  * lost.
  */
 import type { BigIntStats } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { basename } from 'node:path'
-import { systemCode } from '../errors.ts'
-import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { type Adoption, Adoptions } from './adoptions.ts'
-import type { HashPool } from './hash-pool.ts'
+import { hashShard } from './hash-shard.ts'
 import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
-import { FAILED_EARLY, lookAt, type Sight, unreadable } from './look.ts'
-import type { LookLoop } from './look-loop.ts'
-import { isAsMade, type ShardRecord, type ShardRecords } from './records.ts'
-import { rejectionKey, restOf, settlingOf } from './settling.ts'
-import { shardNameProblem } from './shard-name.ts'
-import type { Hashing, LibraryListener, Rejected, Settling, ShardFile, ShardState } from './shard-state.ts'
-import { ROTTEN, Suspects } from './suspects.ts'
-import { MAX_SHARDS, relativeTo } from './walk.ts'
-import { gatherEvidence, nextStep, type SettleTimes, type WaitKind } from './wholeness.ts'
-
-export interface ShardFilesOptions {
-  readonly root: string
-  readonly pool: Pick<HashPool, 'hash'>
-  readonly times: SettleTimes
-  readonly records: ShardRecords
-  readonly loop: Pick<LookLoop, 'mark' | 'run'>
-  readonly listener: LibraryListener
-  /** Whether a path that was not known before is one of this library's. */
-  readonly admit: (path: string) => Promise<boolean>
-  /** A file is seeding, rejected, gone, or was said to be waiting. */
-  readonly onDecided: (path: string) => void
-  /** Aborted when the library stops: nothing changes and nothing is told after that. */
-  readonly signal: AbortSignal
-}
+import { lookAt, type Sight } from './look.ts'
+import { isAsMade, type ShardRecord } from './records.ts'
+import { decideOn, rejectionKey, restOf, settlingOf } from './settling.ts'
+import type { ShardFilesOptions } from './shard-files-options.ts'
+import type { Hashing, Rejected, Settling, ShardFile, ShardState, Verdict } from './shard-state.ts'
+import { ShardStates } from './shard-states.ts'
+import { Suspects } from './suspects.ts'
+import { Twins } from './twins.ts'
+import { MAX_SHARDS } from './walk.ts'
+import type { WaitReason } from './wholeness.ts'
 
 export class ShardFiles {
   readonly #options: ShardFilesOptions
-  readonly #states = new Map<string, ShardState>()
+  readonly #states: ShardStates
+  readonly #twins: Twins
   readonly #suspects = new Suspects()
   readonly #adoptions: Adoptions
 
   constructor(options: ShardFilesOptions) {
     this.#options = options
+    this.#states = new ShardStates(options.naming)
+    this.#twins = new Twins(this.#states, {
+      ...options,
+      seed: (path, record) => this.#seed(path, record),
+      withdraw: (path, shard, reason) => this.#withdraw(path, shard, reason),
+      reject: (path, identity, verdict) => this.#reject(path, identity, verdict),
+    })
     this.#adoptions = new Adoptions(options.signal)
     options.signal.addEventListener('abort', () => {
       for (const state of this.#states.values())
@@ -87,8 +77,10 @@ export class ShardFiles {
       case 'nothing':
         return await this.#lose(path)
       case 'unusable':
-        return this.#reject(path, undefined, { ...sight, retry: true })
+        return this.#reject(path, undefined, { ...sight, retry: true, isOfContent: false })
       case 'file':
+        // A blob of a store that calls it nothing any more.
+        if (this.#options.naming.nameOf(path) === null) return await this.#lose(path)
         return await this.#see(path, sight.stats)
     }
   }
@@ -105,11 +97,12 @@ export class ShardFiles {
     const suspicion = this.#suspects.take(path)
     switch (state?.kind) {
       case undefined:
-        if (this.#resume(path, identity)) return
+      case 'alias':
+        if (this.#twins.follow(path, identity) || this.#resume(path, identity)) return
         this.#settle(path, stats)
         break
       case 'seeding':
-        if (same && suspicion === undefined) return
+        if (same && suspicion === undefined) return this.#twins.rename(path, state.shard)
         this.#options.listener.onGone(state.shard, same ? (suspicion ?? '') : 'it was changed on disk')
         if (same) this.#suspects.withdraw(path, state.shard)
         else this.#suspects.clear(path)
@@ -131,6 +124,7 @@ export class ShardFiles {
         if (!same) this.#settle(path, stats, state)
         break
     }
+    if (this.#states.get(path)?.kind === 'settling' && this.#twins.follow(path, identity)) return
     await this.#advance(path, stats)
   }
 
@@ -152,7 +146,7 @@ export class ShardFiles {
     const record = this.#options.records.get(path)
     if (record === undefined || !sameIdentityAfterRestart(record.identity, identity)) return false
     if (record.isSuspect) this.#suspects.withdraw(path, { ...record, identity })
-    if (record.isSuspect || !isAsMade(record)) return false
+    if (record.isSuspect || !isAsMade(record, this.#options.naming.called(path))) return false
     this.#seed(path, { ...record, identity })
     return true
   }
@@ -160,7 +154,9 @@ export class ShardFiles {
   #settle(path: string, stats: BigIntStats, before?: Settling | Rejected): void {
     const known = this.#states.get(path)?.identity
     const restMs = restOf(this.#suspects, path, this.#options.times.settleMs)
+    const followers = this.#states.followersOf(path)
     this.#states.set(path, settlingOf({ stats, known, before, restMs }))
+    this.#twins.stir(followers)
   }
 
   /** Takes a settling file as far as it can go now, and says when to look again. */
@@ -168,33 +164,25 @@ export class ShardFiles {
     const state = this.#states.get(path)
     if (state?.kind !== 'settling') return
     const { times, loop, signal } = this.#options
-    const name = basename(path)
-    const problem = shardNameProblem(name)
-    if (problem !== undefined) return this.#reject(path, state, { ...problem, retry: false })
-    const nowMs = performance.now()
-    const quietMs = nowMs - state.seenAtMs + state.quietBeforeMs
-    const restMs = Math.max(times.momentMs - quietMs, state.notBeforeMs - nowMs)
-    if (restMs > 0) {
-      const changing = nowMs - state.sinceMs >= times.changingMs && state.told.size === 0
-      if (changing) this.#wait(path, state, 'changing', 'it is still being written')
-      return loop.mark(path, restMs)
-    }
-    try {
-      state.evidence ??= await gatherEvidence(path, stats, signal)
-      const step = await nextStep({ path, name, identity: state.identity }, state.evidence, quietMs, times)
-      if (signal.aborted || this.#states.get(path) !== state) return
-      if (step.kind === 'whole') return this.#hash(path, state)
-      if (step.kind === 'reject') return this.#reject(path, state, { ...step, retry: false })
-      if (step.because) this.#wait(path, state, step.because.kind, step.because.reason)
-      loop.mark(path, step.forMs)
-    } catch (error) {
-      if (signal.aborted || this.#states.get(path) !== state) return
-      if (systemCode(error) === 'ENOENT') loop.mark(path)
-      else this.#reject(path, state, { ...unreadable(error), retry: true })
+    const step = await decideOn(
+      { path, name: this.#options.naming.called(path), stats },
+      state,
+      times,
+      signal,
+    )
+    if (signal.aborted || this.#states.get(path) !== state) return
+    switch (step.kind) {
+      case 'whole':
+        return this.#hash(path, state)
+      case 'refused':
+        return this.#reject(path, state.identity, step.verdict)
+      case 'wait':
+        if (step.because) this.#wait(path, state, step.because)
+        return loop.mark(path, step.forMs)
     }
   }
 
-  #wait(path: string, { told }: Settling, kind: WaitKind, reason: string): void {
+  #wait(path: string, { told }: Settling, { kind, reason }: WaitReason): void {
     if (told.has(kind)) return
     told.add(kind)
     this.#options.listener.onWaiting(this.#relative(path), reason)
@@ -209,34 +197,28 @@ export class ShardFiles {
 
   async #hashAndSeed(path: string, state: Hashing): Promise<void> {
     const { pool, listener, signal } = this.#options
-    const length = Number(state.identity.size)
-    const isCurrent = (): boolean => !signal.aborted && this.#states.get(path) === state
-    try {
-      const hashed = await pool.hash(
-        { path, name: basename(path), pieceLength: pieceLengthFor(length) },
-        {
-          signal: state.abort.signal,
-          onStart: () => listener.onHashing(this.#relative(path), length),
-          onProgress: (hashedBytes) => {
-            state.hashedBytes = hashedBytes
-          },
+    const { identity } = state
+    const hashed = await hashShard(
+      { path, name: this.#options.naming.called(path), identity },
+      pool,
+      (hashes) => this.#suspects.isRotten(path, hashes),
+      {
+        signal: state.abort.signal,
+        onStart: () => listener.onHashing(this.#relative(path), Number(identity.size)),
+        onProgress: (hashedBytes) => {
+          state.hashedBytes = hashedBytes
         },
-      )
-      if (!isCurrent()) return
-      if (hashed.kind === 'changed' || !sameIdentity(hashed.identity, state.identity))
-        return this.#restart(path)
-      if (this.#suspects.isRotten(path, hashed)) return this.#reject(path, state, { ...ROTTEN, retry: false })
-      const { kind: _, ...content } = hashed
-      const record = { ...content, path }
-      await this.#options.records.keep(record)
-      if (isCurrent()) this.#seed(path, record)
-    } catch (error) {
-      if (!isCurrent()) return
-      if (systemCode(error) === 'ENOENT') return this.#restart(path)
-      // Again at a rescan, as the disk may be back; but one that fails is not read from end to end every minute.
-      if (!FAILED_EARLY.has(systemCode(error))) this.#suspects.readFailed(path)
-      this.#reject(path, state, { ...unreadable(error), retry: true })
+      },
+    )
+    const isCurrent = (): boolean => !signal.aborted && this.#states.get(path) === state
+    if (!isCurrent()) return
+    if (hashed.kind === 'changed') return this.#restart(path)
+    if (hashed.kind === 'refused') {
+      if (hashed.isLateFailure) this.#suspects.readFailed(path)
+      return this.#reject(path, identity, hashed.verdict)
     }
+    await this.#options.records.keep(hashed.record)
+    if (isCurrent()) this.#seed(path, hashed.record)
   }
 
   /**
@@ -249,9 +231,12 @@ export class ShardFiles {
 
   #seed(path: string, record: ShardRecord): void {
     const shard: ShardFile = { ...record, relativePath: this.#relative(path) }
+    const madeUp = this.#options.naming.isMadeUp(path) ? [] : this.#states.madeUpWith(record.sha256)
     this.#states.set(path, { kind: 'seeding', identity: record.identity, shard })
     this.#suspects.readWell(path)
     this.#options.listener.onShard(shard)
+    for (const other of madeUp) this.#twins.yieldTo(other, shard)
+    this.#twins.stir(this.#states.followersOf(path))
     this.#options.onDecided(path)
   }
 
@@ -262,38 +247,40 @@ export class ShardFiles {
 
   #reject(
     path: string,
-    from: Settling | Hashing | undefined,
-    { code, reason, retry }: Pick<Rejected, 'code' | 'reason' | 'retry'>,
+    identity: FileIdentity | undefined,
+    { code, reason, retry, isOfContent }: Verdict,
   ): void {
     const before = this.#states.get(path)
+    const followers = this.#states.followersOf(path)
     if (before?.kind === 'seeding') this.#withdraw(path, before.shard, reason)
     if (before?.kind === 'hashing') before.abort.abort(new Error(reason))
-    const state: Rejected = { kind: 'rejected', identity: from?.identity, code, reason, retry }
+    const state: Rejected = { kind: 'rejected', identity, code, reason, retry, isOfContent }
     const settlingAs = before?.kind === 'settling' ? before.rejectedAs : undefined
     const toldAs = before?.kind === 'rejected' ? rejectionKey(before) : settlingAs
     this.#states.set(path, state)
     if (toldAs !== rejectionKey(state)) this.#options.listener.onRejected(this.#relative(path), code, reason)
+    this.#twins.stir(followers)
     this.#options.onDecided(path)
   }
 
   /** Nothing stands there any more. */
   async #lose(path: string): Promise<void> {
+    const before = this.#states.get(path)
+    if (before?.kind === 'seeding') await this.#twins.passOn(path, before.shard)
     const state = this.#states.get(path)
+    const followers = this.#states.followersOf(path)
     this.#states.delete(path)
     this.#suspects.clear(path)
     if (state?.kind === 'hashing') state.abort.abort(new Error('the file is gone'))
     if (state?.kind === 'seeding') this.#options.listener.onGone(state.shard, 'it was removed')
+    this.#twins.stir(followers)
     this.#options.onDecided(path)
     // With the root itself gone (a disk that is not mounted), the files may be back unchanged: then a record
     // saves hours.
-    const rootStands = await stat(this.#options.root).then(
-      () => true,
-      () => false,
-    )
-    if (rootStands) await this.#options.records.remove(path)
+    if (await this.#options.isMounted(path)) await this.#options.records.remove(path)
   }
 
   #relative(path: string): string {
-    return relativeTo(this.#options.root, path)
+    return this.#options.relative(path)
   }
 }

@@ -1,17 +1,28 @@
 /**
- * Keeps one folder's shards: which are there, which are whole, and what their torrents are made of. A
+ * Keeps the shards of some folders: which are there, which are whole, and what their torrents are made of. A
  * watcher's events and a slow rescan only mark paths as worth a look; a loop takes them up and moves each
  * file from state to state.
  */
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { FailedError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { HashPool } from './hash-pool.ts'
 import { LookLoop } from './look-loop.ts'
+import { Naming } from './naming.ts'
 import { type ShardRecord, ShardRecords } from './records.ts'
 import { ShardFiles } from './shard-files.ts'
 import { entryOf, type LibraryEntry, type LibraryListener, type ShardFile } from './shard-state.ts'
-import { isStraight, isUnder, listShards, MAX_SHARDS, relativeTo } from './walk.ts'
+import {
+  distinctRoots,
+  type FoundShard,
+  findShards,
+  isStraight,
+  isUnder,
+  MAX_SHARDS,
+  realPathOfRoot,
+  relativeTo,
+} from './walk.ts'
 import { FolderWatcher } from './watcher.ts'
 import { SETTLE_TIMES, type SettleTimes } from './wholeness.ts'
 
@@ -30,8 +41,8 @@ const GATHER_MS = 50
 const EXTRA_RESCAN_MS = 300
 
 export interface LibraryOptions {
-  /** The folder; must exist when the library starts. */
-  readonly root: string
+  /** The folders; each must exist when the library starts. */
+  readonly roots: readonly string[]
   /** Records go to `shards/` in it. */
   readonly stateDir: string
   /** Only used, not stopped. */
@@ -43,18 +54,18 @@ export interface LibraryOptions {
 }
 
 export class ShardLibrary implements AsyncDisposable {
-  readonly #root: string
+  #roots: readonly string[]
   readonly #log: Log
   readonly #rescanMs: number
   readonly #listener: LibraryListener
   readonly #records: ShardRecords
-  readonly #watcher: FolderWatcher
+  readonly #naming = new Naming()
+  readonly #watchers: FolderWatcher[] = []
   readonly #loop: LookLoop
   readonly #files: ShardFiles
   readonly #stopping = new AbortController()
   readonly #warned = new Set<string>()
-  /** What the last scan found, and what was asked for since and not among it. */
-  #listed: ReadonlySet<string> = new Set()
+  /** What was asked for since the last scan, and not among what it found. */
   readonly #refused = new Set<string>()
   /**
    * The files that were there at start: how many, and which are not decided yet; undefined once that was
@@ -68,20 +79,20 @@ export class ShardLibrary implements AsyncDisposable {
 
   constructor(options: LibraryOptions, listener: LibraryListener) {
     const { log, hashPool: pool, times = SETTLE_TIMES } = options
-    const root = resolve(options.root)
-    this.#root = root
+    this.#roots = options.roots.map((root) => resolve(root))
     this.#log = log
     this.#rescanMs = options.rescanMs ?? RESCAN_MS
     this.#listener = listener
     this.#records = new ShardRecords(options.stateDir, log)
-    this.#watcher = new FolderWatcher({ root, log, onDirty: (path) => this.#loop.mark(path, GATHER_MS) })
     this.#loop = new LookLoop({
       maxLooks: MAX_LOOKS,
       look: (path) => this.#files.look(path),
-      onError: (error) => this.#warnOnce(`looking at ${root}: ${messageOf(error)}`),
+      onError: (error) => this.#warnOnce(`looking at ${this.#label}: ${messageOf(error)}`),
     })
     this.#files = new ShardFiles({
-      root,
+      relative: (path) => this.#relative(path),
+      isMounted: (path) => stands(this.#rootOf(path)),
+      naming: this.#naming,
       pool,
       times,
       listener,
@@ -115,7 +126,7 @@ export class ShardLibrary implements AsyncDisposable {
 
   /** All files known now, in no order. */
   entries(): readonly LibraryEntry[] {
-    return [...this.#files.states].map(([path, state]) => entryOf(path, relativeTo(this.#root, path), state))
+    return [...this.#files.states].map(([path, state]) => entryOf(path, this.#relative(path), state))
   }
 
   /** The shard that is seeded from `path` now. */
@@ -135,7 +146,7 @@ export class ShardLibrary implements AsyncDisposable {
    * not read again. Resolves with whether it is; a file that is not what `record` says is treated like any other.
    */
   async adopt(record: ShardRecord): Promise<boolean> {
-    if (!isUnder(this.#root, record.path)) return false
+    if (!this.#holds(record.path)) return false
     const adopted = this.#files.adopt(record)
     this.#loop.mark(record.path)
     return adopted
@@ -145,15 +156,21 @@ export class ShardLibrary implements AsyncDisposable {
     signal?.throwIfAborted()
     signal?.addEventListener('abort', () => void this.stop(), { once: true, signal: this.#stopping.signal })
     try {
-      const found = await this.#list()
+      this.#roots = await distinctRoots(this.#roots)
+      const found = await this.#list(true)
       await this.#records.load()
       this.#stopping.signal.throwIfAborted()
       this.#scan = { files: found.length, undecided: new Set(found) }
-      this.#watcher.start()
+      // Of several paths of a file the one that named it before does so again: those with a record come first.
+      for (const path of found) {
+        if (this.#records.get(path) !== undefined) await this.#files.look(path)
+      }
+      this.#stopping.signal.throwIfAborted()
+      for (const root of this.#roots) this.#watch(root)
       for (const path of found) this.#loop.mark(path)
       // Shards that are remembered but gone are looked at too, which removes their records. One state folder
       // may have served another root before: its records are none of our business.
-      for (const path of this.#records.paths()) if (isUnder(this.#root, path)) this.#loop.mark(path)
+      for (const path of this.#records.paths()) if (this.#holds(path)) this.#loop.mark(path)
       this.#rescanTimer = setInterval(() => {
         this.#refused.clear()
         this.#loop.run(this.#rescan())
@@ -166,26 +183,45 @@ export class ShardLibrary implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    this.#stopping.abort(new FailedError('stopped', `${this.#root}: stopping`))
+    this.#stopping.abort(new FailedError('stopped', `${this.#label}: stopping`))
     clearInterval(this.#rescanTimer)
     clearTimeout(this.#extraRescanTimer)
-    await Promise.all([this.#watcher.stop(), this.#loop.stop()])
+    await Promise.all([...this.#watchers.map((watcher) => watcher.stop()), this.#loop.stop()])
+  }
+
+  #watch(root: string): void {
+    const watcher = new FolderWatcher({
+      root,
+      log: this.#log,
+      onDirty: (path) => this.#loop.mark(path, GATHER_MS),
+      onNames: () => this.#rescanSoon(),
+    })
+    this.#watchers.push(watcher)
+    watcher.start()
   }
 
   async #rescan(): Promise<void> {
-    try {
-      for (const path of await this.#list()) this.#loop.mark(path)
-      this.#warned.delete('root')
-    } catch (error) {
-      this.#warnOnce(`${messageOf(error)}; it is looked for again`, 'root')
-    }
+    for (const path of await this.#list()) this.#loop.mark(path)
     for (const path of this.#files.states.keys()) this.#loop.mark(path)
   }
 
-  async #list(): Promise<readonly string[]> {
-    const found = await listShards(this.#root, (line) => this.#warnOnce(line))
-    this.#listed = new Set(found)
-    return found
+  /** The shards of all folders; one that cannot be read is looked for again, but must be there at the start. */
+  async #list(isStart = false): Promise<readonly string[]> {
+    const found: FoundShard[] = []
+    const linked = new Set<string>()
+    const real = this.#roots.map((root) => realPathOfRoot(root).catch(() => root))
+    const around = { realRoots: await Promise.all(real), linked }
+    for (const root of this.#roots) {
+      try {
+        found.push(...(await findShards(root, around, (line) => this.#warnOnce(line))))
+        this.#warned.delete(root)
+      } catch (error) {
+        if (isStart) throw error
+        this.#warnOnce(`${messageOf(error)}; it is looked for again`, root)
+      }
+    }
+    for (const path of this.#naming.update(found)) this.#loop.mark(path)
+    return this.#naming.paths
   }
 
   /**
@@ -193,15 +229,39 @@ export class ShardLibrary implements AsyncDisposable {
    * path behind a linked folder is one of ours if a scan found it, and a new one causes a scan soon.
    */
   async #admit(path: string): Promise<boolean> {
-    if (this.#listed.has(path) || (await isStraight(path, this.#root))) return true
-    if (this.#refused.has(path) || this.#refused.size > MAX_SHARDS || this.#stopping.signal.aborted)
-      return false
+    if (this.#naming.has(path)) return true
+    if (this.#naming.nameOf(path) !== null && (await isStraight(path, this.#rootOf(path)))) return true
+    if (this.#refused.has(path) || this.#refused.size > MAX_SHARDS) return false
     this.#refused.add(path)
+    this.#rescanSoon()
+    return false
+  }
+
+  #rescanSoon(): void {
+    if (this.#stopping.signal.aborted) return
     this.#extraRescanTimer ??= setTimeout(() => {
       this.#extraRescanTimer = undefined
       this.#loop.run(this.#rescan())
     }, EXTRA_RESCAN_MS)
-    return false
+  }
+
+  #holds(path: string): boolean {
+    return this.#roots.some((root) => isUnder(root, path))
+  }
+
+  /** The folder that a path was found in; of one within another, the inner. */
+  #rootOf(path: string): string {
+    const around = this.#roots.filter((root) => isUnder(root, path))
+    return around.sort((a, b) => b.length - a.length)[0] ?? this.#roots[0] ?? path
+  }
+
+  /** For messages: below the folder; of several folders, whole, so that it is clear which is meant. */
+  #relative(path: string): string {
+    return this.#roots.length === 1 ? relativeTo(this.#rootOf(path), path) : path
+  }
+
+  get #label(): string {
+    return this.#roots.join(', ')
   }
 
   #decided(path: string): void {
@@ -210,11 +270,11 @@ export class ShardLibrary implements AsyncDisposable {
 
   #tellScanned(): void {
     if (this.#scan === undefined || this.#scan.undecided.size > 0) return
-    const { files } = this.#scan
-    this.#scan = undefined
     const count = (...kinds: readonly LibraryEntry['state'][]): number =>
       [...this.#files.states.values()].filter(({ kind }) => kinds.includes(kind)).length
     const waiting = count('settling', 'hashing')
+    const files = this.#scan.files - count('alias')
+    this.#scan = undefined
     this.#listener.onScanned({ files, seeding: count('seeding'), rejected: count('rejected'), waiting })
   }
 
@@ -224,3 +284,9 @@ export class ShardLibrary implements AsyncDisposable {
     this.#log.warn(line)
   }
 }
+
+const stands = (folder: string): Promise<boolean> =>
+  stat(folder).then(
+    () => true,
+    () => false,
+  )

@@ -1,5 +1,5 @@
 /**
- * What a library knows of one file, and what it tells its owner. Types only; the transitions are drawn here.
+ * What a library knows of one file, and what it tells its owner. The transitions are drawn here.
  */
 import type { FileIdentity } from './identity.ts'
 import type { ShardRecord } from './records.ts'
@@ -19,9 +19,11 @@ export interface ShardFile extends ShardRecord {
  * hashing  -> settling (it changed)     rejected -> settling (it changed, or what was in the way may be gone)
  * seeding  -> settling (it changed on disk, or was found not to be what was hashed; withdrawn first)
  * settling, seeding, hashing -> rejected (it cannot be read any more)
+ * new, settling, seeding -> alias (another path of the same file names it)
+ * alias    -> seeding, settling (the other path is gone, or both need a torrent)
  * any      -> gone (removed): then nothing is known of it
  */
-export type ShardState = Settling | Hashing | Seeding | Rejected
+export type ShardState = Settling | Hashing | Seeding | Rejected | Alias
 
 /** Waiting until it is whole and quiet. */
 export interface Settling {
@@ -65,6 +67,22 @@ export interface Rejected {
   readonly reason: string
   /** Whether the cause may go without a change of the file: permissions, a link's target. */
   readonly retry: boolean
+  /** Whether it is the same under every path of the file. */
+  readonly isOfContent: boolean
+}
+
+/** Why a file is not seeded. */
+export type Verdict = Pick<Rejected, 'code' | 'reason' | 'retry' | 'isOfContent'>
+
+/** Of what the bytes are: the same under every path of the file, until it changes. */
+export const FOR_GOOD = { retry: false, isOfContent: true } as const
+
+/** One more path of a file that is settling, hashed or seeded under another: a link, or another name of a blob. */
+export interface Alias {
+  readonly kind: 'alias'
+  readonly identity: FileIdentity
+  readonly of: string
+  readonly isTold: boolean
 }
 
 /** One file in a snapshot. */
@@ -99,6 +117,8 @@ export interface LibraryListener {
   onGone(shard: ShardFile, reason: string): void
   /** Will not be seeded as it is. It is looked at again when it changes. */
   onRejected(file: string, code: string, reason: string): void
+  /** It is the same file as `shard`, whose torrent serves for both; once. */
+  onAlias(file: string, shard: ShardFile): void
   /** Not whole yet; each kind of reason once. */
   onWaiting(file: string, reason: string): void
   /** Every file that was there at start is decided: seeding, rejected, or waiting. Once. */
@@ -110,6 +130,7 @@ export function entryOf(path: string, relativePath: string, state: ShardState): 
   const base = { path, relativePath, state: state.kind, length: Number(state.identity?.size ?? 0n) }
   switch (state.kind) {
     case 'settling':
+    case 'alias':
       return base
     case 'hashing':
       return { ...base, hashedBytes: state.hashedBytes }

@@ -1,5 +1,5 @@
 /**
- * Lists the shards under a folder: sub-folders too, hidden ones not, symbolic links followed, each folder
+ * Lists the shards under folders: sub-folders too, hidden ones not, symbolic links followed, each folder
  * once however many links lead to it. Bounded, because a folder given by mistake can be a whole disk.
  */
 import type { Dirent } from 'node:fs'
@@ -7,6 +7,7 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { systemCode, UsageError } from '../errors.ts'
 import { mayFollow } from './links.ts'
+import { isOllamaStore, listOllama, MANIFESTS_FOLDER } from './ollama.ts'
 import { isHiddenName, isShardName } from './shard-name.ts'
 
 /** Deeper than any model folder; the watcher stops there too. */
@@ -21,29 +22,59 @@ const MAX_ENTRIES = 500_000
 /** Told about what could not be looked at; the walk goes on. */
 export type Warn = (line: string) => void
 
+/** A file to look at. */
+export interface FoundShard {
+  readonly path: string
+  /** What it is called where its own name says nothing: a blob of Ollama. */
+  readonly madeUpName?: string
+  readonly isLink: boolean
+}
+
+/** What a scan of several folders shares. */
+export interface Surroundings {
+  /** The real paths of all folders. */
+  readonly realRoots: readonly string[]
+  /** Linked folders that were looked into. */
+  readonly linked: Set<string>
+}
+
 /**
- * Absolute paths of all shards under `root`, sorted.
+ * Absolute paths of all shards under `root` that have a name of their own, sorted.
  * @throws UsageError `bad-folder` when the root itself is missing, no folder, or unreadable
  */
 export async function listShards(root: string, warn: Warn): Promise<readonly string[]> {
-  const realRoot = await realPathOfRoot(root)
-  const linked = new Set<string>()
-  const shards: string[] = []
+  const realRoots = [await realPathOfRoot(root)]
+  const found = await findShards(root, { realRoots, linked: new Set() }, warn)
+  return found.filter(({ madeUpName }) => madeUpName === undefined).map(({ path }) => path)
+}
+
+/**
+ * All shards under `root`, sorted by path.
+ * @throws UsageError as {@link listShards}
+ */
+export async function findShards(
+  root: string,
+  around: Surroundings,
+  warn: Warn,
+): Promise<readonly FoundShard[]> {
+  const shards: FoundShard[] = []
   const folders = [{ path: root, depth: 0 }]
   let entries = 0
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     const { path, depth } = folder
     const list = await readFolder(path, root, warn)
     entries += list.length
+    const isStore = isOllamaStore(new Set(list.map(({ name }) => name)))
+    if (isStore) shards.push(...(await modelsOf(path, warn)))
     for (const entry of list) {
-      if (isHiddenName(entry.name)) continue
+      if (isHiddenName(entry.name) || (isStore && entry.name === MANIFESTS_FOLDER)) continue
       const child = join(path, entry.name)
       if (await isFolder(entry, child)) {
         if (depth + 1 > MAX_DEPTH) warn(`${child} is not looked into: more than ${MAX_DEPTH} folders deep`)
-        else if (!entry.isSymbolicLink() || (await isNewFolder(child, realRoot, linked))) {
+        else if (!entry.isSymbolicLink() || (await isNewFolder(child, around))) {
           folders.push({ path: child, depth: depth + 1 })
         }
-      } else if (isShardName(entry.name)) shards.push(child)
+      } else if (isShardName(entry.name)) shards.push({ path: child, isLink: entry.isSymbolicLink() })
     }
     if (shards.length > MAX_SHARDS || entries > MAX_ENTRIES) {
       warn(
@@ -52,7 +83,25 @@ export async function listShards(root: string, warn: Warn): Promise<readonly str
       break
     }
   }
-  return shards.slice(0, MAX_SHARDS).sort()
+  return shards.slice(0, MAX_SHARDS).sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+async function modelsOf(store: string, warn: Warn): Promise<readonly FoundShard[]> {
+  const models = await listOllama(store, warn)
+  return models.map(({ path, name }) => ({ path, madeUpName: name, isLink: false }))
+}
+
+/**
+ * The folders without those that are given twice, or lie in another and are found there anyway.
+ * @throws UsageError as {@link listShards}
+ */
+export async function distinctRoots(roots: readonly string[]): Promise<readonly string[]> {
+  const real = await Promise.all(roots.map(realPathOfRoot))
+  return roots.filter((_, at) => {
+    const isFoundIn = (other: string, otherAt: number): boolean =>
+      other === real[at] ? otherAt < at : otherAt !== at && isVisibleIn(other, real[at]!)
+    return !real.some(isFoundIn)
+  })
 }
 
 /** Whether no link leads from `root` to the folder of `path`, so that there is but one way to it. */
@@ -111,21 +160,25 @@ async function isFolder(entry: Dirent, path: string): Promise<boolean> {
   )
 }
 
-async function isNewFolder(link: string, realRoot: string, linked: Set<string>): Promise<boolean> {
+async function isNewFolder(link: string, { realRoots, linked }: Surroundings): Promise<boolean> {
   const real = await realpath(link).catch(() => undefined)
   if (real === undefined || !(await mayFollow(link).catch(() => false))) return false
-  if (linked.has(real) || isReachedAnyway(real, realRoot)) return false
+  if (linked.has(real) || realRoots.some((root) => isReachedAnyway(real, root))) return false
   linked.add(real)
   return true
 }
 
 /**
- * A folder inside the root is found by its own name; one around the root would lead to everything else on the
+ * A folder inside a root is found by its own name; one around a root would lead to everything else on the
  * disk.
  */
 function isReachedAnyway(real: string, realRoot: string): boolean {
-  if (isUnder(real, realRoot)) return true
-  return isUnder(realRoot, real) && !relative(realRoot, real).split(sep).some(isHiddenName)
+  return isUnder(real, realRoot) || isVisibleIn(realRoot, real)
+}
+
+/** Whether `path` is `folder` or below it, and nothing on the way is hidden. */
+function isVisibleIn(folder: string, path: string): boolean {
+  return isUnder(folder, path) && !relative(folder, path).split(sep).some(isHiddenName)
 }
 
 /** Whether `path` is `folder` itself or below it, as text. */

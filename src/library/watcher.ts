@@ -7,6 +7,8 @@ import { basename, dirname, join, relative, sep } from 'node:path'
 import { type ChokidarOptions, type FSWatcher, watch } from 'chokidar'
 import { messageOf, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { ollamaDigestOf } from './blob-name.ts'
+import { MANIFESTS_FOLDER } from './ollama.ts'
 import { isHiddenName, shardNameOf } from './shard-name.ts'
 import { MAX_DEPTH } from './walk.ts'
 
@@ -26,6 +28,8 @@ export interface WatcherOptions {
   readonly log: Log
   /** A shard was added, changed or removed, or something beside it was. */
   readonly onDirty: (path: string) => void
+  /** What the files of a store are called may have changed. */
+  readonly onNames?: () => void
   /** chokidar's `watch`; only tests give another. */
   readonly watch?: (root: string, options: ChokidarOptions) => FSWatcher
 }
@@ -68,17 +72,25 @@ export class FolderWatcher {
     this.#watcher = watcher
     watcher.on('all', (_event, path) => {
       if (watcher !== this.#watcher || this.#stopped) return
+      if (this.#below(path).includes(MANIFESTS_FOLDER)) this.#options.onNames?.()
+      else if (ollamaDigestOf(path) !== null) this.#options.onDirty(path)
       const shard = shardNameOf(basename(path))
       if (shard !== undefined) this.#options.onDirty(join(dirname(path), shard))
     })
     watcher.on('error', (error) => this.#onError(error, watcher))
   }
 
-  #isIgnored(path: string, isFile: boolean): boolean {
+  /** The names on the way from the root to `path`; none for the root itself. */
+  #below(path: string): readonly string[] {
     const below = relative(this.#options.root, path)
-    if (below === '' || below.startsWith('..')) return false
-    if (below.split(sep).some(isHiddenName)) return true
-    return isFile && shardNameOf(basename(path)) === undefined
+    return below === '' || below.startsWith('..') ? [] : below.split(sep)
+  }
+
+  #isIgnored(path: string, isFile: boolean): boolean {
+    const names = this.#below(path)
+    if (names.some(isHiddenName)) return true
+    const isOfStore = names.includes(MANIFESTS_FOLDER) || ollamaDigestOf(path) !== null
+    return names.length > 0 && isFile && !isOfStore && shardNameOf(basename(path)) === undefined
   }
 
   #onError(error: unknown, watcher: FSWatcher): void {

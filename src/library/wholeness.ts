@@ -44,14 +44,15 @@ export const SETTLE_TIMES: SettleTimes = {
 /** Why a file is not decided yet; each kind is told once while a file settles. */
 export type WaitKind = 'incomplete' | 'doubt' | 'companion' | 'writer' | 'changing'
 
+export interface WaitReason {
+  readonly kind: WaitKind
+  readonly reason: string
+}
+
 /** What to do next about a file. */
 export type Step =
   | { readonly kind: 'whole' }
-  | {
-      readonly kind: 'wait'
-      readonly forMs: number
-      readonly because?: { readonly kind: WaitKind; readonly reason: string }
-    }
+  | { readonly kind: 'wait'; readonly forMs: number; readonly because?: WaitReason }
   | { readonly kind: 'reject'; readonly code: string; readonly reason: string }
 
 /** What the bytes of one identity say; `doubt` is why a longer quiet is asked for. */
@@ -126,7 +127,7 @@ function quietNeeded(evidence: Evidence, times: SettleTimes): number {
   }
 }
 
-function whyNotYet(evidence: Evidence): { readonly kind: WaitKind; readonly reason: string } | undefined {
+function whyNotYet(evidence: Evidence): WaitReason | undefined {
   if (evidence.kind === 'incomplete') return { kind: 'incomplete', reason: evidence.reason }
   if (evidence.kind === 'whole' && evidence.doubt) return { kind: 'doubt', reason: evidence.doubt }
   return undefined
@@ -155,7 +156,7 @@ async function whoIsAtIt(
   { path, name, identity }: { readonly path: string; readonly name: string; readonly identity: FileIdentity },
   quietMs: number,
   abandoned: boolean,
-): Promise<{ readonly kind: WaitKind; readonly reason: string } | undefined> {
+): Promise<WaitReason | undefined> {
   for (const companion of companionsOf(name)) {
     if (abandoned && companion.mayBeStale) continue
     const stands = await lstat(join(dirname(path), companion.name)).then(

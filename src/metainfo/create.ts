@@ -83,19 +83,23 @@ export function buildInfo({ name, length, pieceLength, pieces }: InfoSource): To
 
 /**
  * The .torrent file around an info dictionary, byte for byte the same each time: no date, no tracker. `nodes`
- * (BEP 5) tells any client which DHT nodes to ask first, so that a private fleet's torrent works by itself.
+ * (BEP 5) tells any client which DHT nodes to ask first, so that a private fleet's torrent works by itself;
+ * `webSeeds` (BEP 19), which web servers have the file.
  */
 export function composeTorrentFile({
   info,
   nodes = [],
+  webSeeds = [],
 }: {
   readonly info: Uint8Array
   readonly nodes?: readonly PeerAddress[]
+  readonly webSeeds?: readonly string[]
 }): Uint8Array {
   // Composed by hand in the order of the keys, so that the bytes of `info` go in untouched.
   const parts = [text(`d10:created by${CREATED_BY.length}:${CREATED_BY}8:encoding5:UTF-84:info`), info]
   if (nodes.length > 0)
     parts.push(text('5:nodes'), bencode.encode(nodes.map(({ host, port }) => [host, port])))
+  if (webSeeds.length > 0) parts.push(text('8:url-list'), bencode.encode(webSeeds))
   parts.push(text('e'))
   return new Uint8Array(Buffer.concat(parts))
 }

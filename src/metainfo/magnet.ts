@@ -13,14 +13,17 @@ export interface MagnetSource {
   readonly name: string
   readonly length: number
   readonly peers?: readonly PeerAddress[]
+  /** Written as `ws` (BEP 19). */
+  readonly webSeeds?: readonly string[]
 }
 
 /**
  * One line to paste into any client. `x.pe` stays unescaped: libtorrent and magnet-uri do not unescape it.
  */
-export function magnetFor({ infoHash, name, length, peers = [] }: MagnetSource): string {
+export function magnetFor({ infoHash, name, length, peers = [], webSeeds = [] }: MagnetSource): string {
   const links = peers.map((peer) => `&x.pe=${formatPeerAddress(peer)}`).join('')
-  return `magnet:?xt=urn:btih:${infoHash}&dn=${escapeName(name)}&xl=${length}${links}`
+  const seeds = webSeeds.map((url) => `&ws=${escapeName(url)}`).join('')
+  return `magnet:?xt=urn:btih:${infoHash}&dn=${escapeName(name)}&xl=${length}${links}${seeds}`
 }
 
 /** Also escapes what encodeURIComponent leaves but a shell or a chat would take for its own. */

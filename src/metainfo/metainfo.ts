@@ -11,6 +11,7 @@ import { nameProblem } from './file-name.ts'
 import { HASH_LENGTH, infoHashOfInfo } from './info-hash.ts'
 import { type PeerAddress, peerAddress } from './peer-address.ts'
 import { pieceCountOf } from './piece-length.ts'
+import { readWebSeeds } from './web-seed.ts'
 
 /** A checked torrent of one file. */
 export interface Metainfo extends TorrentInfo {
@@ -18,6 +19,8 @@ export interface Metainfo extends TorrentInfo {
   readonly torrentFile: Uint8Array
   /** DHT nodes to ask first (BEP 5). */
   readonly nodes: readonly PeerAddress[]
+  /** HTTP servers that have the file (BEP 19). */
+  readonly webSeeds: readonly string[]
 }
 
 /** 10 MB holds 500,000 hashes: 8 TB at 16 MiB a piece. Our own are under 200 KB. */
@@ -56,11 +59,15 @@ export function parseMetainfo(bytes: Uint8Array): Metainfo {
   const spans = scan(torrentFile)
   const span = spans.get('info')
   if (span === undefined) refuse('it has no info dictionary')
-  const nodes = spans.get('nodes')
+  const read = (key: string): Bencoded | null => {
+    const at = spans.get(key)
+    return at === undefined ? null : bencode.decode(torrentFile.slice(at.start, at.end))
+  }
   return {
     ...readInfo(torrentFile.slice(span.start, span.end)),
     torrentFile,
-    nodes: nodes === undefined ? [] : readNodes(bencode.decode(torrentFile.slice(nodes.start, nodes.end))),
+    nodes: readNodes(read('nodes')),
+    webSeeds: readUrlList(read('url-list')),
   }
 }
 
@@ -73,7 +80,7 @@ export function metainfoFromInfo(info: Uint8Array): Metainfo {
     refuse(`its info dictionary has ${info.byteLength} bytes, more than ${MAX_TORRENT_BYTES}`)
   }
   const read = readInfo(new Uint8Array(info))
-  return { ...read, torrentFile: composeTorrentFile({ info: read.info }), nodes: [] }
+  return { ...read, torrentFile: composeTorrentFile({ info: read.info }), nodes: [], webSeeds: [] }
 }
 
 interface CheckedInfo extends InfoDictionary {
@@ -164,6 +171,14 @@ function readNodes(value: Bencoded | null): readonly PeerAddress[] {
       host instanceof Uint8Array ? peerAddress(Buffer.from(host).toString('latin1'), port) : undefined
     return address === undefined ? [] : [address]
   })
+}
+
+/** One address or a list of them. */
+function readUrlList(value: Bencoded | null): readonly string[] {
+  const entries = Array.isArray(value) ? (value as readonly Bencoded[]) : [value]
+  return readWebSeeds(
+    entries.flatMap((entry) => (entry instanceof Uint8Array ? Buffer.from(entry).toString('utf8') : [])),
+  )
 }
 
 function scan(bytes: Uint8Array): ReturnType<typeof scanDictionary> {

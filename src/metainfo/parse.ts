@@ -8,6 +8,7 @@ import { messageOf, UsageError } from '../errors.ts'
 import { type InfoHash, parseInfoHash } from './info-hash.ts'
 import { type Metainfo, parseMetainfo } from './metainfo.ts'
 import { type PeerAddress, parsePeerAddress } from './peer-address.ts'
+import { readWebSeeds } from './web-seed.ts'
 
 /**
  * A torrent as somebody named it; `peers` are addresses to try at once, `name` and `length` are hints until
@@ -21,6 +22,8 @@ export type TorrentId =
       readonly name?: string
       readonly length?: number
       readonly peers: readonly PeerAddress[]
+      /** HTTP servers that have the file (BEP 19). */
+      readonly webSeeds?: readonly string[]
     }
   | {
       readonly kind: 'metainfo'
@@ -100,6 +103,7 @@ async function parseMagnet(text: string): Promise<TorrentId> {
     ...(name ? { name } : {}),
     ...(length !== null && /^\d{1,15}$/.test(length) ? { length: Number(length) } : {}),
     peers: readPeers(parsed?.peerAddresses ?? []),
+    webSeeds: readWebSeeds(query.getAll('ws')),
   }
 }
 

@@ -14,14 +14,15 @@ import { acceptConnections, patchEngine } from './engine-patches.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './in-place-store.ts'
 import type { Incoming, IncomingCounters } from './incoming.ts'
-import { Lane } from './lane/lane.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
+import { startLaneWhenReady } from './lane/start-lane.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { seededTorrent } from './seeded-torrent.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import { serveFrames } from './upload-queue.ts'
+import type { WebSeedRequest } from './web-seed/web-seeds.ts'
 import { guardMetadata, installWireGuard } from './wire-guard.ts'
 import { WirePolicy } from './wire-policy.ts'
 
@@ -61,6 +62,8 @@ export interface DownloadRequest {
   readonly infoHash: InfoHash
   readonly known?: { readonly torrentFile: Uint8Array; readonly bitfield: Uint8Array }
   readonly store: DownloadStoreSettings
+  /** Web servers to fetch from besides peers. */
+  readonly webSeeds?: WebSeedRequest
   /** Called with the info dictionary, its hash checked; what it throws refuses the torrent. */
   readonly onMetadata: (info: Uint8Array) => void
   readonly onDone: () => void
@@ -240,7 +243,7 @@ export class SwarmClient implements AsyncDisposable {
   #manage(
     torrent: Torrent,
     infoHash: InfoHash,
-    { onFailed, onMetadata }: Pick<DownloadRequest, 'onFailed' | 'onMetadata'>,
+    { onFailed, onMetadata, webSeeds }: Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'>,
     gathering?: Gathering,
   ): SwarmTorrent {
     setEncryptedName(torrent, infoHash)
@@ -277,9 +280,10 @@ export class SwarmClient implements AsyncDisposable {
         }
       },
     })
-    torrent.once('ready', () => {
-      if (torrent.done || torrent.bitfield === undefined) return
-      new Lane(torrent, { buffers: this.#buffers, onGuilty: (wire) => policy.ban(wire) })
+    startLaneWhenReady(torrent, {
+      ...{ buffers: this.#buffers, webSeeds },
+      ban: (wire) => policy.ban(wire),
+      onBytes: (bytes) => this.#downloaded.add(bytes),
     })
     const early: PeerAddress[] = []
     torrent.once('infoHash', () => {

@@ -1,6 +1,7 @@
 /** The figures of one torrent at one moment, taken from the engine's own. */
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
+import { webSeedStats } from './web-seed/web-seeds.ts'
 
 /** One moment of a torrent. */
 export interface TorrentStats {
@@ -15,6 +16,8 @@ export interface TorrentStats {
   readonly knownPeers: number
   /** Connected peers; two connections to one count once. */
   readonly peers: number
+  /** Web servers that are asked, too. */
+  readonly webSeeds: number
   /** Connected peers that let us download. */
   readonly unchoked: number
   /** Connected peers that have at least one piece we lack. */
@@ -38,15 +41,17 @@ export function statsOf(torrent: Torrent, banned: number): TorrentStats {
   const useful = wires.filter((wire) =>
     pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)),
   )
+  const fromWeb = webSeedStats(torrent)
   return {
     verifiedBytes,
     prefixBytes,
-    downloadBytesPerSecond: torrent.downloadSpeed,
+    downloadBytesPerSecond: torrent.downloadSpeed + fromWeb.bytesPerSecond,
     uploadBytesPerSecond: torrent.uploadSpeed,
     uploadedBytes: torrent.uploaded,
     receivedBytes: torrent.received,
     knownPeers: torrent._peers?.size ?? 0,
     peers: countPeers(wires),
+    webSeeds: fromWeb.count,
     unchoked: countPeers(wires.filter((wire) => !wire.peerChoking)),
     useful: countPeers(useful),
     banned,

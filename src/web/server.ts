@@ -5,11 +5,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FailedError, messageOf } from '../errors.ts'
+import type { FileShelf } from '../fleet/file-shelf.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { admitConnections } from './admission.ts'
 import { errorAnswer, send } from './answer.ts'
 import { limitConnections } from './connections.ts'
+import { createFileRoutes, type FileRoutes, isFilePath } from './files.ts'
 import {
   COMMON_HEADERS,
   contentPolicy,
@@ -29,6 +31,8 @@ import { WebToken } from './token.ts'
 /** Complete settings. */
 export interface WebServerOptions {
   readonly source: StatusSource
+  /** The shards to hand out as files; none without it. */
+  readonly files?: FileShelf | null
   /** Address or name to listen on. */
   readonly host: string
   /** Ports (TCP); 0 picks a free one. */
@@ -49,6 +53,7 @@ export class WebServer implements AsyncDisposable {
   readonly #options: WebServerOptions
   readonly #guard: Guard
   readonly #route: Router
+  readonly #giveFile: FileRoutes | null
   readonly #feed: LiveFeed
   readonly #page: Server
   readonly #live: Server
@@ -57,7 +62,7 @@ export class WebServer implements AsyncDisposable {
   #stopping: Promise<void> | undefined
 
   private constructor(options: WebServerOptions, files: Parameters<typeof createRouter>[0]['files']) {
-    const { source, limits, host, allowHosts, token = null } = options
+    const { source, limits, host, allowHosts, log, token = null } = options
     this.#options = options
     this.#token = token === null ? null : new WebToken(token)
     this.#guard = createGuard({ host, allowHosts, pagePort: () => this.port })
@@ -68,12 +73,12 @@ export class WebServer implements AsyncDisposable {
       refused: this.#refused,
     })
     this.#route = createRouter({ source, files, counters })
+    this.#giveFile = options.files ? createFileRoutes(options.files, log) : null
     this.#page = httpServer(limits, (request, response) => this.#answer(request, response))
     this.#live = httpServer(limits, (request, response) => this.#sayLiveOnly(request, response))
-    const { admits } = options
     const onRefused = (reason: string): void => this.#count(reason)
     admitConnections([this.#page, this.#live], {
-      admits,
+      admits: options.admits,
       perAddress: limits.maxConnectionsPerAddress,
       onRefused,
     })
@@ -148,9 +153,12 @@ export class WebServer implements AsyncDisposable {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#admit(request, response) || !this.#authorize(request, response)) return
+    if (!this.#admit(request, response)) return
     const path = pathOf(request)
+    // Web seed clients bring no token. Whoever may connect may fetch these by BitTorrent, too.
+    if (!(this.#giveFile && isFilePath(path)) && !this.#authorize(request, response)) return
     try {
+      if (this.#giveFile?.(request, response, path, this.#headers(request))) return
       const answer = this.#route(path)
       const nothing = {
         code: 'not-found',

@@ -39,7 +39,8 @@ export interface ContenderResult {
   readonly spread: number
   readonly sides: Readonly<Record<string, SideResult>>
   readonly marks: Readonly<Record<string, number>>
-  readonly samples: readonly Sample[]
+  /** Of each round, in order. */
+  readonly values: readonly number[]
 }
 
 export interface RowResult {
@@ -143,7 +144,7 @@ function resultOf([{ name, apart = false }, samples]: [Contender, readonly Sampl
     spread: spread(values),
     sides: Object.fromEntries(sides),
     marks: Object.fromEntries(marks),
-    samples,
+    values,
   }
 }
 
@@ -157,8 +158,8 @@ function compare(
   const best = others.reduce((a, b) => ((better === 'more') === a.value > b.value ? a : b))
   if (our === undefined) return { ratio: null, best: best.name }
   // Pairs of one round: what slowed both cancels out.
-  const ratios = our.samples.flatMap(({ value }, round) => {
-    const other = best.samples[round]?.value
+  const ratios = our.values.flatMap((value, round) => {
+    const other = best.values[round]
     return other === undefined ? [] : [better === 'more' ? value / other : other / value]
   })
   return { ratio: ratios.length === 0 ? null : median(ratios), best: best.name }

@@ -24,7 +24,7 @@ export function plot({ row, contenders }: RowResult): string {
   const sorted = contenders.toSorted((a, b) =>
     row.better === 'more' ? b.value - a.value : a.value - b.value,
   )
-  const most = Math.max(...sorted.flatMap(({ samples }) => samples.map(({ value }) => value)))
+  const most = Math.max(...sorted.flatMap(({ values }) => values))
   const height = TOP + sorted.length * (BAR_HEIGHT + GAP) + GAP
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
@@ -40,9 +40,8 @@ export function plot({ row, contenders }: RowResult): string {
   ].join('\n')
 }
 
-function bar({ name, value, samples, apart }: ContenderResult, y: number, most: number): string {
+function bar({ name, value, values, apart }: ContenderResult, y: number, most: number): string {
   const scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / most
-  const values = samples.map((sample) => sample.value)
   const [low, high] = [Math.min(...values), Math.max(...values)].map((x) => LABEL_WIDTH + x * scale)
   const middle = y + BAR_HEIGHT / 2
   const colour = name === 'gguf-swarm' ? '#2da44e' : apart ? '#d0d7de' : '#8c959f'

@@ -1,14 +1,14 @@
 /**
  * The bench: `npm run bench -- [--quick] [--only ROW[,ROW]] [--rounds N] [--contenders NAME,NAME] [--bytes N]
- * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--list]`. Compares this program with other implementations
- * on this machine.
+ * [--patience SECONDS] [--json FILE] [--plots FOLDER] [--draw] [--list]`. Compares this program with other
+ * implementations on this machine. Rows that FILE has of earlier runs stay there unless they are measured again;
+ * `--draw` measures nothing, and only draws and prints what FILE has.
  */
-import { writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { cleanUp, openBench, type RowResult, type RunOptions, runRow } from './bench.ts'
+import { cleanUp, openBench, type RunOptions, runRow } from './bench.ts'
 import { benchAddress, inOwnNetwork } from './network.ts'
 import { writePlots } from './plots.ts'
+import { readResults, type StoredRow, writeResults } from './results.ts'
 import { ROWS } from './rows/rows.ts'
 import { renderRow } from './table.ts'
 
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     patience: { type: 'string' },
     json: { type: 'string' },
     plots: { type: 'string' },
+    draw: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 })
@@ -41,6 +42,12 @@ async function main(): Promise<number> {
     if (unknown.length > 0) console.error(`no such row: ${unknown.join(', ')}; there are:`)
     for (const { name, title } of ROWS) console.log(`${name.padEnd(12)} ${title}`)
     return unknown.length > 0 ? 2 : 0
+  }
+  if (values.draw) {
+    const stored = values.json === undefined ? [] : await readResults(values.json)
+    for (const result of stored) console.log(renderRow(result))
+    if (values.plots !== undefined) await writePlots(values.plots, stored)
+    return 0
   }
   const code = await inOwnNetwork()
   if (code !== null) return code
@@ -57,33 +64,17 @@ async function main(): Promise<number> {
   }
   process.on('SIGTERM', () => process.exit(143))
   await using bench = await openBench(options)
-  const results: RowResult[] = []
+  const results: StoredRow[] = []
   for (const row of rows) {
     const result = await runRow(row, bench, options)
-    results.push(result)
+    results.push({ ...result, time: new Date().toISOString(), rounds: options.rounds })
     console.log(renderRow(result))
+    // After each row: a run that is cut short leaves what it has measured.
+    if (values.json !== undefined) await writeResults(values.json, results)
     await cleanUp()
   }
-  const about = {
-    time: new Date().toISOString(),
-    node: process.version,
-    machine: machine(),
-    options: plain(options),
-  }
-  if (values.json !== undefined)
-    await writeFile(values.json, `${JSON.stringify({ ...about, results }, null, 1)}\n`)
   if (values.plots !== undefined) await writePlots(values.plots, results)
   return 0
-}
-
-/** Enough to understand the figures, and nothing that names a machine. */
-function machine(): object {
-  const all = cpus()
-  return { cores: all.length, arch: process.arch, platform: process.platform }
-}
-
-function plain({ say: _, ...options }: RunOptions): object {
-  return options
 }
 
 process.exitCode = await main()

@@ -57,7 +57,9 @@ function noisy({ noise }: RowResult): string {
 }
 
 function hasBytes(contenders: readonly ContenderResult[]): boolean {
-  return contenders.some(({ samples }) => samples.some(({ bytes }) => bytes > 0))
+  return contenders.some(({ sides }) =>
+    Object.values(sides).some(({ cpuSecondsPerGb }) => cpuSecondsPerGb !== null),
+  )
 }
 
 function number(value: number): string {

@@ -7,8 +7,8 @@ import { type TestContext, test } from 'node:test'
 import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { CLI, type CliEvent, startProcess } from '../helpers/process.ts'
-import { program, ROOT_USER, skipUnless } from '../helpers/requirements.ts'
-import { underStrace } from '../helpers/strace.ts'
+import { ROOT_USER, skipUnless } from '../helpers/requirements.ts'
+import { STRACE, underStrace } from '../helpers/strace.ts'
 import {
   assertGot,
   ended,
@@ -35,7 +35,7 @@ const WRITE_ERRORS = [
 ] as const
 
 test('a disk that fails under a download', {
-  skip: skipUnless(program('strace')),
+  skip: skipUnless(STRACE),
   concurrency: 2,
 }, async (t) => {
   const folder = await scratchFolder(t)

@@ -1,13 +1,14 @@
 /** kill -9 at system calls and at any other moment, in the short form; `npm run test:soak kills` does it by the hundred. */
 import { test } from 'node:test'
 import { Random } from '../helpers/random.ts'
-import { program, skipUnless } from '../helpers/requirements.ts'
+import { skipUnless } from '../helpers/requirements.ts'
+import { STRACE } from '../helpers/strace.ts'
 import { killDownloads } from './get-kills.ts'
 import { killBootstraps, killHosts } from './host-kills.ts'
 
 const SEED = Number(process.env['GGUF_TEST_SEED'] ?? Date.now() % 1_000_000)
 const KILLS = 4
-const skip = skipUnless(program('strace'))
+const skip = skipUnless(STRACE)
 const enough = (kills: number): boolean => kills >= KILLS
 
 test('a download that is killed goes on where it was', { skip }, async (t) => {

@@ -8,8 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { writeModel } from '../helpers/gguf.ts'
 import { CLI, type CliEvent, startProcess } from '../helpers/process.ts'
 import { Random } from '../helpers/random.ts'
-import { program, skipUnless } from '../helpers/requirements.ts'
-import { underStrace } from '../helpers/strace.ts'
+import { skipUnless } from '../helpers/requirements.ts'
+import { STRACE, underStrace } from '../helpers/strace.ts'
 import { assertPortsFree, PATIENCE_MS, scratchFolder } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { BUSY_MS, STOP_LIMIT_MS, STOPPABLES, stopOnce, stopWorld } from './stops.ts'
@@ -34,7 +34,7 @@ test('every command stops at any moment, whoever hangs on it', { concurrency: tr
 /** Longer than anything here waits. */
 const HUNG_DISK_US = 30_000_000
 
-test('a disk that hangs', { skip: skipUnless(program('strace')), concurrency: 2 }, async (t) => {
+test('a disk that hangs', { skip: skipUnless(STRACE), concurrency: 2 }, async (t) => {
   const folder = await scratchFolder(t)
   await mkdir(join(folder, 'shards'))
   await writeModel(join(folder, 'shards', 'a.gguf'), { bytes: 300_000, seed: SEED })

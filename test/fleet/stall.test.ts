@@ -13,6 +13,7 @@ const QUIET: TorrentStats = {
   uploadedBytes: 0,
   receivedBytes: 0,
   knownPeers: 0,
+  webSeeds: 0,
   peers: 0,
   unchoked: 0,
   useful: 0,

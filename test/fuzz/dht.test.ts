@@ -96,7 +96,7 @@ test('datagrams of any kind, with tokens that count: the node answers the next h
       assert.ok((message['r'] as { token?: Uint8Array }).token instanceof Uint8Array)
       for (const node of [hostile, honest]) node.heard.length = 0
     },
-    { runs: 300, slowMs: 10_000 },
+    { runs: 150, slowMs: 10_000 },
   )
   await assertWell(t, await start(), before)
 })
@@ -147,7 +147,7 @@ test('answers of any kind: lookups and announces come to an end', async (t) => {
       )
       await Promise.all(lookups)
     },
-    { runs: 4, slowMs: 60_000 },
+    { runs: 3, slowMs: 60_000 },
   )
   assert.ok(answered > 0, 'nothing was asked, so nothing was tried')
   await assertWell(t, await start(), before)

@@ -92,7 +92,7 @@ test('the state of a host', async (t) => {
         assert.ok(Number.isInteger(number) && number >= 0 && number <= 65_535)
       assert.ok(nodes.length <= 200)
     },
-    { runs: 400, ...FILE },
+    { runs: 200, ...FILE },
   )
 })
 
@@ -136,7 +136,7 @@ test('the record of a shard', async (t) => {
       assert.equal(record.infoHash, infoHash)
       assert.equal(record.length, Number(record.identity.size))
     },
-    { runs: 400, ...FILE },
+    { runs: 200, ...FILE },
   )
   assert.ok(believed > 0, 'none was right, so little was tried')
 })
@@ -173,7 +173,7 @@ test('the note and the metainfo of a download', async (t) => {
       assert.deepEqual([synced.length, written.length], [1, 1])
       await partial.release()
     },
-    { runs: 300, ...FILE },
+    { runs: 150, ...FILE },
   )
 })
 
@@ -216,6 +216,6 @@ test('the ledger of replicas, a lock, a key', async (t) => {
       const read = await refuses(() => loadKeyFile(join(folder, 'fleet.key')), UsageError)
       if (read?.kind === 'keyed') assert.equal(read.secret.length, 32)
     },
-    { runs: 300, ...FILE },
+    { runs: 150, ...FILE },
   )
 })

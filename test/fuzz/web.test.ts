@@ -143,7 +143,7 @@ test('requests', async (t) => {
       }
       await assertServes()
     },
-    { runs: 200, ...SOCKET },
+    { runs: 100, ...SOCKET },
   )
   assert.ok(answered > 0, 'none was answered, so little was tried')
 })
@@ -192,7 +192,7 @@ test('WebSocket frames', async (t) => {
       if (/^HTTP\/1\.1 101 /.test(await say(port, [opening(port), ...frames]))) opened++
       await assertServes()
     },
-    { runs: 200, ...SOCKET },
+    { runs: 100, ...SOCKET },
   )
   assert.ok(opened > 0, 'none was opened, so little was tried')
   assert.equal(watcher.closed, null, 'who keeps to the rules is not disturbed')

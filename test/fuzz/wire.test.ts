@@ -195,7 +195,7 @@ test('connections that come in', { timeout: 300_000 }, async (t) => {
       await Promise.all(talks.map((talk) => talkTo(target, talk)))
       await target.ask({ order: 'ping' })
     },
-    { runs: 250, ...SOCKET },
+    { runs: 120, ...SOCKET },
   )
   await assertAnswers(start)
   await assertWell(t, await start(), before)
@@ -229,7 +229,7 @@ test('connections that it makes itself', { timeout: 300_000 }, async (t) => {
       await target.ask({ order: 'ping' })
       server.close()
     },
-    { runs: 60, ...SOCKET },
+    { runs: 40, ...SOCKET },
   )
   assert.ok(heard > 0)
   await assertWell(t, await start(), before)

@@ -79,11 +79,12 @@ export class Watched {
     )
   }
 
+  /** Whole ones: the last may be in the middle of being written. */
   #lines(): readonly string[] {
     try {
       return readFileSync(join(this.#folder, `${this.#pid}.jsonl`), 'utf8')
         .split('\n')
-        .filter(Boolean)
+        .slice(0, -1)
     } catch {
       return [] // not asked yet
     }

@@ -2,11 +2,18 @@
  * Faults between a process and its system, made by strace: a system call of its choice fails, takes long, or is the
  * last thing the process ever did. The process itself is not changed in any way.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { afterTest, atExit } from './after-test.ts'
+import type { Requirement } from './requirements.ts'
 import { until } from './until.ts'
+
+/** That it is there is not enough: many containers forbid what it does. */
+export const STRACE: Requirement = {
+  name: 'strace, and the right to trace',
+  isThere: () => spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0,
+}
 
 /** Attaching stops each thread once; on a busy machine that takes a while. */
 const ATTACH_TIMEOUT_MS = 20_000

@@ -9,6 +9,7 @@ import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/swarm/client.ts'
 import type { PartialFile, ResumeNote } from '../../src/swarm/download-store.ts'
+import type { WebSeedRequest } from '../../src/swarm/web-seed/web-seeds.ts'
 import { WindowCache } from '../../src/swarm/window-cache.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
@@ -91,12 +92,18 @@ export interface Download {
   done(timeoutMs?: number): Promise<Buffer>
 }
 
+export interface FetchOptions {
+  readonly known?: boolean
+  readonly from?: readonly PeerAddress[]
+  readonly webSeeds?: WebSeedRequest
+}
+
 /** Fetches `content`, by its infohash alone or (`known`) with its metadata. */
 export async function fetchContent(
   t: TestContext,
   client: SwarmClient,
   content: Content,
-  { known = false, from = [] as readonly PeerAddress[] } = {},
+  { known = false, from = [], webSeeds }: FetchOptions = {},
 ): Promise<Download> {
   const { infoHash, length, pieceLength, torrentFile } = content
   const path = join(await temporaryFolder(t), 'data')
@@ -115,6 +122,7 @@ export async function fetchContent(
     infoHash,
     ...(known ? { known: { torrentFile, bitfield: bitfield() } } : {}),
     store: { partial: Promise.resolve(partial), onFailed: (error) => failures.push(error) },
+    ...(webSeeds && { webSeeds }),
     onMetadata: () => {
       metadata = true
     },

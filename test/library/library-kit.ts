@@ -44,7 +44,11 @@ export interface Kit {
 export interface World {
   readonly root: string
   readonly stateDir: string
-  start(options?: { times?: Partial<SettleTimes>; rescanMs?: number }): Promise<Kit>
+  start(options?: {
+    roots?: readonly string[]
+    times?: Partial<SettleTimes>
+    rescanMs?: number
+  }): Promise<Kit>
 }
 
 /** Folders that outlive one library, so that a restart can be played. */
@@ -52,17 +56,17 @@ export async function makeWorld(t: TestContext): Promise<World> {
   const folder = await temporaryFolder(t)
   const [root, stateDir] = [join(folder, 'models'), join(folder, 'state')]
   await mkdir(root)
-  return { root, stateDir, start: (options = {}) => startKit(t, { root, stateDir, ...options }) }
+  return { root, stateDir, start: (options = {}) => startKit(t, { roots: [root], stateDir, ...options }) }
 }
 
 async function startKit(
   t: TestContext,
   {
-    root,
+    roots,
     stateDir,
     times,
     rescanMs,
-  }: { root: string; stateDir: string; times?: Partial<SettleTimes>; rescanMs?: number },
+  }: { roots: readonly string[]; stateDir: string; times?: Partial<SettleTimes>; rescanMs?: number },
 ): Promise<Kit> {
   const [told, shards, warnings, scanned] = [
     [] as Told[],
@@ -73,7 +77,7 @@ async function startKit(
   let hashes = 0
   const library = new ShardLibrary(
     {
-      root,
+      roots,
       stateDir,
       log: { info() {}, warn: (line) => warnings.push(line) },
       hashPool: {
@@ -93,6 +97,7 @@ async function startKit(
       },
       onGone: (shard, reason) => told.push(['gone', shard.relativePath, reason]),
       onRejected: (file, code, reason) => told.push(['rejected', file, `${code}: ${reason}`]),
+      onAlias: (file, shard) => told.push(['alias', file, shard.relativePath]),
       onWaiting: (file, reason) => told.push(['waiting', file, reason]),
       onScanned: (summary) => scanned.push(summary),
     },

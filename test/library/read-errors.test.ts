@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { restAfterFailedReads } from '../../src/library/settling.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { program, skipUnless } from '../helpers/requirements.ts'
-import { injectInto } from '../helpers/strace.ts'
+import { skipUnless } from '../helpers/requirements.ts'
+import { injectInto, STRACE } from '../helpers/strace.ts'
 import { makeWorld } from './library-kit.ts'
 
 const READS = ['read', 'pread64', 'readv', 'preadv', 'preadv2']
@@ -14,7 +14,7 @@ const READS = ['read', 'pread64', 'readv', 'preadv', 'preadv2']
 const BYTES = 16_000_000
 const FIRST_BAD_READ = 6
 
-test('read errors while a shard is hashed', { skip: skipUnless(program('strace')) }, async (t) => {
+test('read errors while a shard is hashed', { skip: skipUnless(STRACE) }, async (t) => {
   const world = await makeWorld(t)
   const [bad, good] = [join(world.root, 'bad.gguf'), join(world.root, 'good.gguf')]
   await writeModel(join(world.stateDir, '..', 'bad.gguf'), { bytes: BYTES, seed: 1 })

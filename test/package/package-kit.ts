@@ -27,9 +27,13 @@ export interface Toolchain {
 /** What everything is run with when the tests do not say. */
 export const THIS_NODE: Toolchain = { node: process.execPath }
 
+/** What npm tells of the script it runs, how tests are run, and what would be settings of the program. */
+const FOREIGN =
+  /^(npm_(?!config_)|npm_config_(local_|global_)?prefix$|NODE_(OPTIONS|TEST|COMPILE|PATH)|GGUF_)/i
+
 /** The environment in which a toolchain's Node comes first, and no setting of whoever runs the tests counts. */
 export function environmentOf({ node }: Toolchain, extra: Readonly<Record<string, string>> = {}) {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|GGUF_)/i.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name))
   return {
     ...(Object.fromEntries(own) as Record<string, string>),
     PATH: `${dirname(node)}${delimiter}${process.env['PATH']}`,

@@ -9,15 +9,19 @@ soak('sleep', { minutes: 15 }, async (t, { report }) => {
   const trio = await startTrio(t, { bytes: 12 * MIB, timeoutSeconds: 60 })
   const { get, host, bootstrap } = trio
   let sleeps = 0
-  for (const sleepers of [[get], [bootstrap], [get, host, bootstrap]]) {
-    await trio.more(MIB)
+  const sleep = async (...sleepers: Parameters<typeof suspend>[0]): Promise<void> => {
     await suspend(sleepers, ASLEEP_MS)
     sleeps++
+    report({ sleeps, secondsEach: ASLEEP_MS / 1_000 })
+  }
+  for (const sleepers of [[get], [get, host, bootstrap]]) {
+    await trio.more(MIB)
+    await sleep(...sleepers)
   }
   await trio.arrives()
-  // The host alone, while nobody fetches: it is found and serves when it is back.
-  await suspend([host], ASLEEP_MS)
-  sleeps++
-  await trio.again(t)
-  report({ sleeps, secondsEach: ASLEEP_MS / 1_000 })
+  // One alone, while nobody fetches: it is found and serves when it is back.
+  for (const sleeper of [bootstrap, host]) {
+    await sleep(sleeper)
+    await trio.again(t)
+  }
 })

@@ -90,17 +90,19 @@ test('one name, different files: nothing is guessed, nothing is replaced, each i
   const rival = join(other!.folder, name)
   await writeModel(rival, { bytes: MIB, seed: 77 })
   await other!.announced(name)
-  const bystander = await fleet.startHost('bystander', ['--replicate'])
   await mkdir(join(fleet.folder, 'owner', 'shards'), { recursive: true })
   const mine = join(fleet.folder, 'owner', 'shards', name)
   await writeModel(mine, { bytes: MIB / 2, seed: 78 })
   const before = await readFile(mine)
   const owner = await fleet.startHost('owner', ['--replicate'])
+  await owner.announced(name)
+  const bystander = await fleet.startHost('bystander', ['--replicate'])
   for (const host of [bystander, owner]) {
     const told = await host.cli.waitForEvent('not-replicated', { timeoutMs: PATIENCE_MS })
     assert.equal(told.code, 'name-conflict')
     assert.match(told.reason, /rename all but one/)
   }
+  // Else the file of `shard-0` would soon be the only one that it knows of. Who is met tells what it has at once.
   await untilSaid(bystander.cli, 'Met host owner')
   await other!.cli.stop() // one rival is left, and the name is taken here
   const occupied = await owner.cli.waitForEvent('not-replicated', {

@@ -109,6 +109,26 @@ test('the fleet and the process as metrics', async (t) => {
   assert.ok(Math.abs(read('process_start_time_seconds')! - (Date.now() / 1000 - process.uptime())) < 2)
 })
 
+test('what the guards of the process kept out', async (t) => {
+  const defences = {
+    datagrams: { accepted: 5, malformed: 4, rateLimited: 3, crashesCaught: 0 },
+    stored: { peers: 7, dropped: 2 },
+    incoming: { crowding: 1, full: 0, givenUp: 9 },
+    wires: { crashesCaught: 0, oversized: 6, flooding: 8, malformed: 10 },
+  }
+  const source = Object.assign(new MadeSource({ hosts: [], shards: [] }), { defences })
+  const { server } = await startWeb(t, source)
+  const metrics = parse((await ask('/metrics', server)).body)
+  const read = (name: string, ...labels: readonly string[]): number | undefined =>
+    metrics.get(`gguf_swarm_${name}`)?.samples.get([`gguf_swarm_${name}`, ...labels].join('|'))
+  assert.equal(read('dht_datagrams_total', 'result=rate-limited'), 3)
+  assert.equal(read('dht_datagrams_total', 'result=malformed'), 4)
+  assert.equal(read('dht_stored_peers'), 7)
+  assert.equal(read('dht_stored_peers_dropped_total'), 2)
+  assert.equal(read('peer_connections_refused_total', 'reason=given-up'), 9)
+  assert.equal(read('peer_connections_closed_total', 'reason=flooding'), 8)
+})
+
 test('a name cannot end its label, its line or the text', async (t) => {
   const name = 'a"} 1\ngguf_swarm_hosts{state="online"} 99\n# HELP x \\ \\n \u0000\u001b[2J\u2028 ü \ud800'
   const host = madeHost(name)

@@ -56,6 +56,11 @@ export class Lane {
     torrent.once('close', () => this.stop())
   }
 
+  /** Fetches from one more that answers like a connection of the engine, and is none: a web seed. */
+  join(wire: Wire): void {
+    this.#add(wire)
+  }
+
   /** Asks for nothing any more and gives its memory back. */
   stop(): void {
     if (this.#stopped) return

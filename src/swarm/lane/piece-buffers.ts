@@ -3,8 +3,11 @@
  * back when it is on disk, so that memory neither grows with the file nor is handed to the garbage collector.
  */
 
-/** Pieces under way at once, of all torrents: enough for 4,000 blocks, and half of what a `get` may use. */
-const DEFAULT_BUDGET_BYTES = 64 * 1024 * 1024
+/**
+ * Pieces under way at once, of all torrents: 3,000 blocks, or three of the longest pieces, of which one arrives, one
+ * is asked for and one is written and checked. A `get` is to stay below 200 MB.
+ */
+const DEFAULT_BUDGET_BYTES = 48 * 1024 * 1024
 
 export class PieceBuffers {
   readonly #budgetBytes: number

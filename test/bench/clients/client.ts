@@ -84,7 +84,7 @@ export interface Created {
 /** An implementation, and what it can do. */
 export interface Client {
   readonly name: string
-  /** Left out of `--quick`: it takes half a minute to come up to speed. */
+  /** Left out of `--quick`: it takes long, and is never the fastest. */
   readonly slow?: boolean
   /** Its version; null when it is not there. */
   version(): string | null

@@ -38,7 +38,7 @@ session = lt.session(
     }
 )
 report("listening", port=session.listen_port())
-missing = 0
+missing = set()
 for torrent in job["torrents"]:
     parameters = lt.load_torrent_file(torrent["torrentFile"])
     parameters.save_path = torrent["save"]
@@ -47,7 +47,7 @@ for torrent in job["torrents"]:
         flags |= lt.torrent_flags.seed_mode
     parameters.flags = flags
     handle = session.add_torrent(parameters)
-    missing += 1
+    missing.add(handle)
     for peer in torrent.get("peers", []):
         handle.connect_peer(tuple(peer))
 if job["mode"] == "seed":
@@ -59,8 +59,11 @@ while True:
             # Its last pieces are checked then, and not yet written.
             alert.handle.flush_cache()
         elif isinstance(alert, lt.cache_flushed_alert) and job["mode"] != "seed":
-            missing -= 1
-            if missing == 0:
+            # It tells that more than once.
+            if alert.handle not in missing or not alert.handle.status().is_finished:
+                continue
+            missing.discard(alert.handle)
+            if not missing:
                 report("whole")
                 sys.stdout.flush()
                 if job["mode"] == "get":

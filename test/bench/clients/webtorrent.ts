@@ -10,6 +10,7 @@ const MANIFEST = new URL('../../../node_modules/webtorrent/package.json', import
 
 export const webtorrent: Client = {
   name: 'webtorrent',
+  slow: true,
   version: () => (JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string }).version,
 
   async get({ wanted, folder }) {

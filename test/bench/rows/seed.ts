@@ -88,6 +88,7 @@ export const crowd: Row = row(
     better: 'more',
     target: 1,
     shown: ['slowest to fastest'],
+    slow: true,
   },
   CROWD,
 )

@@ -1,8 +1,7 @@
 /**
  * `npm run bench:scale -- [--hosts N] [--shards N] [--own] [--seconds N] [--json FILE] [--profile FOLDER]`: what a
- * coordinator costs. The
- * `web` command is the real process, with its page in a real browser; the hosts are connections that speak the real
- * protocol (members.ts). With `--own` every host has shards of its own, else all have the same.
+ * coordinator costs. The `web` command is the real process, with its page in a real browser; the hosts are connections
+ * that speak the real protocol (members.ts). With `--own` every host has shards of its own, else all have the same.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -175,15 +174,8 @@ async function setStage(folder: string): Promise<{ stage: Stage; empty: number }
   await createKeyFile(keyFile)
   const bind = ['--bind', '127.0.0.1', '--json']
   const state = join(folder, 'bootstrap')
-  const bootstrap = new MeasuredProcess(process.execPath, [
-    CLI,
-    'bootstrap',
-    ...bind,
-    '--port',
-    '0',
-    '--state-dir',
-    state,
-  ])
+  const fresh = ['--port', '0', '--state-dir', state]
+  const bootstrap = new MeasuredProcess(process.execPath, [CLI, 'bootstrap', ...bind, ...fresh])
   const { port } = await bootstrap.event('listening', PATIENCE_MS)
   const address = `127.0.0.1:${port}`
   const ports = ['--http-port', '0', '--live-port', '0']

@@ -1,0 +1,155 @@
+/** Shards by HTTP: whole, in part, under hostile paths, and never when they are not what was hashed. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { appendFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FileShelf } from '../../src/fleet/file-shelf.ts'
+import { hashFile } from '../../src/library/hash-file.ts'
+import { ShardRecords } from '../../src/library/records.ts'
+import { silentLog } from '../../src/log.ts'
+import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
+import { readRange } from '../../src/web/range.ts'
+import { writeModel } from '../helpers/gguf.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { until } from '../helpers/until.ts'
+import { ask } from './clients.ts'
+import { MadeSource, startWeb } from './fleet-kit.ts'
+
+const BYTES = 2_500_000
+
+test('one range of bytes, as HTTP writes it', () => {
+  const cases: readonly (readonly [string | undefined, ReturnType<typeof readRange>])[] = [
+    [undefined, null],
+    ['bytes=0-0', { start: 0, end: 1 }],
+    ['bytes=10-', { start: 10, end: 100 }],
+    ['bytes = 10 - 500', { start: 10, end: 100 }],
+    ['bytes=-10', { start: 90, end: 100 }],
+    ['bytes=-500', { start: 0, end: 100 }],
+    ['bytes=99-', { start: 99, end: 100 }],
+    ['bytes=100-', 'unsatisfiable'],
+    ['bytes=-0', 'unsatisfiable'],
+    // A server may ignore these, and answers with the whole.
+    ['bytes=5-4', null],
+    ['bytes=0-1,3-4', null],
+    ['bytes=-', null],
+    ['bytes=a-b', null],
+    ['items=0-1', null],
+    [`bytes=${'9'.repeat(16)}-`, null],
+  ]
+  for (const [header, expected] of cases) assert.deepEqual(readRange(header, 100), expected, header)
+})
+
+async function startShelf(t: TestContext, names: readonly string[]) {
+  const folder = await temporaryFolder(t)
+  const [shards, state] = [join(folder, 'shards'), join(folder, 'state')]
+  await mkdir(shards)
+  const records = new ShardRecords(state, silentLog)
+  await records.load()
+  const files = []
+  for (const [seed, name] of names.entries()) {
+    const path = join(shards, String(seed), name)
+    await mkdir(join(shards, String(seed)))
+    await writeModel(path, { bytes: BYTES + seed, seed })
+    const hashed = hashFile({ path, name: basename(name), pieceLength: pieceLengthFor(BYTES + seed) })
+    assert.ok(hashed.kind === 'hashed')
+    await records.save({ ...hashed, path })
+    files.push({ path, infoHash: hashed.infoHash, sha256: hashed.sha256, bytes: await readFile(path) })
+  }
+  const source = new MadeSource({ hosts: [], shards: [] })
+  const { server, warnings } = await startWeb(t, source, {}, { files: new FileShelf(state) })
+  const get = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
+    const response = await fetch(new URL(path, server.url), { headers, method })
+    return { response, body: Buffer.from(await response.arrayBuffer()) }
+  }
+  return { files, records, get, warnings, port: server.port, folder }
+}
+
+test('whole, in part, by HEAD, and not again for who has it', async (t) => {
+  const { files, get } = await startShelf(t, ['a b.gguf'])
+  const [file] = files
+  assert.ok(file)
+  const { response, body } = await get('/files/a%20b.gguf')
+  assert.equal(response.status, 200)
+  assert.ok(body.equals(file.bytes))
+  const header = (name: string): string | null => response.headers.get(name)
+  assert.equal(header('etag'), `"${file.sha256}"`)
+  assert.equal(header('accept-ranges'), 'bytes')
+  assert.equal(header('content-length'), String(BYTES))
+  assert.equal(header('content-disposition'), `attachment; filename="a_b.gguf"; filename*=UTF-8''a%20b.gguf`)
+  const digest = createHash('sha256').update(file.bytes).digest('base64')
+  assert.equal(header('repr-digest'), `sha-256=:${digest}:`)
+  const part = await get(`/files/${file.infoHash.toUpperCase()}/a%20b.gguf`, {
+    Range: 'bytes=1000000-2100000',
+  })
+  assert.equal(part.response.status, 206)
+  assert.equal(part.response.headers.get('content-range'), `bytes 1000000-2100000/${BYTES}`)
+  assert.ok(part.body.equals(file.bytes.subarray(1_000_000, 2_100_001)))
+  const head = await get('/files/a%20b.gguf', { Range: 'bytes=-5' }, 'HEAD')
+  assert.deepEqual(
+    [head.response.status, head.response.headers.get('content-length'), head.body.length],
+    [206, '5', 0],
+  )
+  const beyond = await get('/files/a%20b.gguf', { Range: `bytes=${BYTES}-` })
+  assert.deepEqual(
+    [beyond.response.status, beyond.response.headers.get('content-range')],
+    [416, `bytes */${BYTES}`],
+  )
+  assert.equal((await get('/files/a%20b.gguf', { 'If-None-Match': `"${file.sha256}"` })).response.status, 304)
+  const changed = await get('/files/a%20b.gguf', { Range: 'bytes=0-9', 'If-Range': '"other"' })
+  assert.equal(changed.body.length, BYTES)
+  const { files: listed } = JSON.parse(String((await get('/files')).body))
+  assert.deepEqual(listed, [
+    {
+      ...{ name: 'a b.gguf', length: BYTES, infoHash: file.infoHash, sha256: file.sha256 },
+      path: `/files/${file.infoHash}/a%20b.gguf`,
+    },
+  ])
+})
+
+test('no path leads outside, and two shards of one name are told apart', async (t) => {
+  const { files, get, port, folder } = await startShelf(t, ['x.gguf', 'x.gguf'])
+  await writeFile(join(folder, 'secret.gguf'), 'secret')
+  await symlink(join(folder, 'secret.gguf'), join(folder, 'shards', 'link.gguf'))
+  assert.equal((await get('/files/x.gguf')).response.status, 404)
+  for (const { infoHash, bytes } of files) {
+    assert.ok((await get(`/files/${infoHash}/x.gguf`)).body.equals(bytes))
+  }
+  const hostile = [
+    '../secret.gguf',
+    '..%2f..%2fsecret.gguf',
+    '%2e%2e/secret.gguf',
+    'link.gguf',
+    '%ff',
+    '%00',
+    'a/b/c',
+    `${files[0]?.infoHash}/../../secret.gguf`,
+    `${files[0]?.infoHash}/y.gguf`,
+    `${'0'.repeat(40)}/x.gguf`,
+    '/etc/passwd',
+    '__proto__',
+  ]
+  for (const path of hostile) assert.equal((await ask(`/files/${path}`, { port })).status, 404, path)
+  assert.equal((await ask('/filesx', { port })).status, 404)
+  assert.equal((await ask('/files/x.gguf', { port, method: 'POST' })).status, 405)
+  assert.equal((await ask('/files', { port, headers: { host: 'evil.example' } })).status, 403)
+})
+
+test('what is not what was hashed is not given away; new records are seen', async (t) => {
+  const { files, records, get, warnings } = await startShelf(t, ['x.gguf'])
+  const [file] = files
+  assert.ok(file)
+  await appendFile(file.path, 'x')
+  assert.equal((await get('/files/x.gguf')).response.status, 404)
+  const length = BYTES + 1
+  const hashed = hashFile({ path: file.path, name: 'x.gguf', pieceLength: pieceLengthFor(length) })
+  assert.ok(hashed.kind === 'hashed')
+  await records.save({ ...hashed, path: file.path })
+  await until(async () => (await get('/files/x.gguf')).body.length === length, { timeoutMs: 10_000 })
+  assert.deepEqual(warnings, [])
+})
+
+test('without --serve there are no files', async (t) => {
+  const { server } = await startWeb(t, new MadeSource({ hosts: [], shards: [] }))
+  assert.equal((await ask('/files', { port: server.port })).status, 404)
+})
