@@ -1,4 +1,4 @@
-/** `gguf-swarm doctor [dir]`: what keeps a host from running well on this machine, and how to fix it. */
+/** `gguf-swarm doctor [dir..]`: what keeps a host from running well on this machine, and how to fix it. */
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
 import { FailedError } from '../errors.ts'
@@ -13,7 +13,12 @@ import { wrap } from './table.ts'
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .positional('dir', {
+      type: 'string',
+      array: true,
+      describe: 'folder with .gguf files; repeatable',
+      defaultDescription: DEFAULTS.shardsDir,
+    })
     .options({
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
@@ -51,12 +56,21 @@ type DoctorArguments = ArgumentsOf<typeof builder>
 async function runDoctor(args: DoctorArguments, context: CommandContext): Promise<void> {
   const port = (value: number | undefined, option: string): number | null =>
     value === undefined || value === 0 ? null : parsePortOption(value, option)
-  const { dir: folder, stateDir, torrentsDir, bind, maxConns, advertise = [] } = args
+  const { dir = [], stateDir, torrentsDir, bind, maxConns, advertise = [] } = args
   for (const text of advertise) parseAddressOption(text, '--advertise')
   const ports = { port: port(args.port, '--port'), dhtPort: port(args.dhtPort, '--dht-port') }
   const dht = dhtChoice(args.bootstrap, args.public)
   const findings = await examine(
-    { folder, stateDir, torrentsDir, bind, ...ports, dht, advertise, maxConns },
+    {
+      folders: dir.length > 0 ? dir : [DEFAULTS.shardsDir],
+      stateDir,
+      torrentsDir,
+      bind,
+      ...ports,
+      dht,
+      advertise,
+      maxConns,
+    },
     context.signal,
   )
   const failed = findings.filter(({ verdict }) => verdict === 'fail')
@@ -99,7 +113,7 @@ export function renderFindings(
 
 /** The `doctor` command. */
 export const doctorCommand = {
-  command: 'doctor [dir]',
+  command: 'doctor [dir..]',
   describe: 'Check this machine for a host: ports, DHT, clock, disk, limits; says how to fix what is wrong',
   // What is set for `seed` is what is to be examined.
   like: seedCommand.command.split(' ')[0],

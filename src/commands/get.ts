@@ -34,7 +34,8 @@ const builder = (yargs: Argv) =>
         type: 'string',
         alias: 'o',
         requiresArg: true,
-        describe: 'folder to put the shards into [default: this one]',
+        describe: 'folder to put the shards into',
+        defaultDescription: 'this one',
       },
       timeout: {
         type: 'number',

@@ -15,12 +15,14 @@ export const HUB_OPTIONS = {
   'hf-repo': {
     type: 'string',
     requiresArg: true,
-    describe: 'ORG/NAME of its repository there; implies --hf-layout [default: gguf-swarm/MODEL]',
+    describe: 'ORG/NAME of its repository there; implies --hf-layout',
+    defaultDescription: 'gguf-swarm/MODEL',
   },
   'hf-revision': {
     type: 'string',
     requiresArg: true,
-    describe: `branch, tag or commit of that repository [default: ${DEFAULT_REVISION}]`,
+    describe: 'branch, tag or commit of that repository',
+    defaultDescription: DEFAULT_REVISION,
   },
 } as const
 

@@ -61,12 +61,14 @@ test('every option of every command can be set in the file and in the environmen
       const text = [sample].flat().join(',')
       const ways: Record<string, Given> = {
         table: { argv, toml: `[${manual.name}]\n${name} = ${JSON.stringify(sample)}\n` },
-        top: { argv, toml: `${name} = ${JSON.stringify(sample)}\n` },
+        // One folder is a list, too; a list is no folder of `up`.
+        top: { argv, toml: `${name} = ${JSON.stringify(name === 'dir' ? 'x' : sample)}\n` },
         own: { argv, environment: { [variableOf(name, manual.name)]: text } },
         all: { argv, environment: { [variableOf(name)]: text } },
       }
       for (const [way, given] of Object.entries(ways)) {
-        assert.deepEqual((await load(t, given)).value(name), sample, `${manual.name} ${name}, ${way}`)
+        const wanted = way === 'top' && name === 'dir' && parameter.isList ? ['x'] : sample
+        assert.deepEqual((await load(t, given)).value(name), wanted, `${manual.name} ${name}, ${way}`)
       }
     }
   }
@@ -124,7 +126,7 @@ test('values of the environment are text, those of the file have types', async (
   assert.deepEqual(value('want'), ['Llama-3*', 'Qwen*'])
   assert.equal(value('replicate'), true)
   assert.equal(value('name'), undefined, 'an empty one is not set')
-  assert.equal(value('dir'), join(homedir(), 'models'))
+  assert.deepEqual(value('dir'), [join(homedir(), 'models')])
   const one = await load(t, { toml: 'want = "Llama-3*"' })
   assert.deepEqual(one.value('want'), ['Llama-3*'], 'a list of one needs no brackets')
 })
@@ -173,7 +175,7 @@ test('mistakes are told with file, line and a guess; nothing in quotes is repeat
 
 test('paths of Windows', async (t) => {
   const { value } = await load(t, { toml: 'dir = \'C:\\models\'\nname = "a\\\\b"\n' })
-  assert.deepEqual([value('dir'), value('name')], ['C:\\models', 'a\\b'])
+  assert.deepEqual([value('dir'), value('name')], [['C:\\models'], 'a\\b'])
   assert.match(await refusal(t, { toml: 'dir = "C:\\models"' }), /^test\.toml:1: .*in single quotes/)
   // A list in the environment is cut at commas, never at the colon of a drive.
   const { value: listed } = await load(t, {
