@@ -1,4 +1,4 @@
-/** `gguf-swarm doctor [dir]`: what keeps a host from running well on this machine, and how to fix it. */
+/** `gguf-swarm doctor [dir..]`: what keeps a host from running well on this machine, and how to fix it. */
 import type { Argv } from 'yargs'
 import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
 import { FailedError } from '../errors.ts'
@@ -9,11 +9,16 @@ import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { seedCommand } from './seed.ts'
-import { wrapped } from './wrap.ts'
+import { wrap } from './table.ts'
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', { type: 'string', default: DEFAULTS.shardsDir, describe: 'folder with .gguf files' })
+    .positional('dir', {
+      type: 'string',
+      array: true,
+      describe: 'folder with .gguf files; repeatable',
+      defaultDescription: DEFAULTS.shardsDir,
+    })
     .options({
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
@@ -51,12 +56,21 @@ type DoctorArguments = ArgumentsOf<typeof builder>
 async function runDoctor(args: DoctorArguments, context: CommandContext): Promise<void> {
   const port = (value: number | undefined, option: string): number | null =>
     value === undefined || value === 0 ? null : parsePortOption(value, option)
-  const { dir: folder, stateDir, torrentsDir, bind, maxConns, advertise = [] } = args
+  const { dir = [], stateDir, torrentsDir, bind, maxConns, advertise = [] } = args
   for (const text of advertise) parseAddressOption(text, '--advertise')
   const ports = { port: port(args.port, '--port'), dhtPort: port(args.dhtPort, '--dht-port') }
   const dht = dhtChoice(args.bootstrap, args.public)
   const findings = await examine(
-    { folder, stateDir, torrentsDir, bind, ...ports, dht, advertise, maxConns },
+    {
+      folders: dir.length > 0 ? dir : [DEFAULTS.shardsDir],
+      stateDir,
+      torrentsDir,
+      bind,
+      ...ports,
+      dht,
+      advertise,
+      maxConns,
+    },
     context.signal,
   )
   const failed = findings.filter(({ verdict }) => verdict === 'fail')
@@ -87,23 +101,19 @@ export function renderFindings(
   hasColours: boolean,
 ): readonly string[] {
   const width = Math.max(...findings.map(({ title }) => title.length))
-  const indent = width + 4 // the mark, and two spaces
+  const indent = ' '.repeat(width + 4) // the mark, and two spaces
   return findings.flatMap(({ title, verdict, found, fix }) => {
-    const [first = '', ...rest] = wrapped(
-      `${MARKS[verdict]} ${title.padEnd(width)}  ${printable(found)}`,
-      columns,
-      indent,
-    )
-    const advice =
-      fix === null ? [] : wrapped(`${' '.repeat(indent)}→ ${printable(fix)}`, columns, indent + 2)
+    const line = `${MARKS[verdict]} ${title.padEnd(width)}  ${printable(found)}`
+    const [first = '', ...rest] = wrap(line, columns, indent)
+    const advice = fix === null ? [] : wrap(`→ ${printable(fix)}`, columns - indent.length, '  ')
     const marked = hasColours ? `\x1b[${COLOURS[verdict]}m${first[0]}\x1b[39m${first.slice(1)}` : first
-    return [marked, ...rest, ...advice]
+    return [marked, ...rest, ...advice.map((one) => indent + one)]
   })
 }
 
 /** The `doctor` command. */
 export const doctorCommand = {
-  command: 'doctor [dir]',
+  command: 'doctor [dir..]',
   describe: 'Check this machine for a host: ports, DHT, clock, disk, limits; says how to fix what is wrong',
   // What is set for `seed` is what is to be examined.
   like: seedCommand.command.split(' ')[0],

@@ -6,7 +6,7 @@ import type { ArgumentsOf } from './define.ts'
 import { magnetsOf } from './magnet.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { CLIENTS, recipeOf, recipeText } from './recipes.ts'
-import { wrapped } from './wrap.ts'
+import { wrap } from './table.ts'
 
 /** Stands where a magnet is to be pasted, when none was asked for. */
 const ANY_MAGNET = 'magnet:?xt=urn:btih:…'
@@ -52,7 +52,7 @@ async function runRecipe(args: RecipeArguments, context: CommandContext): Promis
   const columns = terminal?.columns() ?? Number.POSITIVE_INFINITY
   for (const line of recipeText(recipe).split('\n')) {
     // What is to be typed stays in one piece.
-    for (const part of line.startsWith('  ') ? [line] : wrapped(line, columns)) context.out(`${part}\n`)
+    for (const part of line.startsWith('  ') ? [line] : wrap(line, columns)) context.out(`${part}\n`)
   }
   if (more.length > 0)
     context.out(`\nThe other shards of ${what}:\n${more.map((link) => `  ${link}\n`).join('')}`)

@@ -83,7 +83,9 @@ const RECIPES: Readonly<Record<ClientName, (values: RecipeValues) => Omit<Recipe
       setUp: { ...NOTHING, file: { name: 'dht.bootstrap', text } },
       steps: [
         {
-          say: 'Put this line into the file dht.bootstrap in its configuration folder (~/.config/transmission or ~/.config/transmission-daemon), and start it again:',
+          say:
+            'Put this line into the file dht.bootstrap in its configuration folder (~/.config/transmission or ' +
+            '~/.config/transmission-daemon), and start it again:',
           lines: [text.trim()],
         },
         { say: 'Then add magnets as usual:', lines: [magnet] },
@@ -104,7 +106,9 @@ const RECIPES: Readonly<Record<ClientName, (values: RecipeValues) => Omit<Recipe
       setUp: { ...NOTHING, file: { name: '.rtorrent.rc', text: `${lines.join('\n')}\n` } },
       steps: [
         {
-          say: 'Its DHT is off as it comes, and does nothing without a session folder. Put these lines into ~/.rtorrent.rc (leave out the first two if you have such a folder), and start it again:',
+          say:
+            'Its DHT is off as it comes, and does nothing without a session folder. Put these lines into ~/.rtorrent.rc ' +
+            '(leave out the first two if you have such a folder), and start it again:',
           lines,
         },
         { say: 'Then add a magnet: press backspace, paste it, press enter.', lines: [magnet] },

@@ -1,6 +1,6 @@
 /** How a command talks to people: `--quiet`, `--log-format`, colours; and what is said last when it fails. */
 import { createLog, type Log, type LogStyle, logLine } from '../log.ts'
-import { wrapped } from './wrap.ts'
+import { wrap } from './table.ts'
 
 /** The stream behind it, stderr. */
 export interface Stderr {
@@ -47,7 +47,7 @@ export function voiceOf({ write, isInteractive, hasColours, columns }: Stderr, a
     failure: (code, message) => {
       if (!isPlain) return write(logLine('error', message, style, { code }))
       const width = isInteractive ? columns() : Number.POSITIVE_INFINITY
-      for (const line of `gguf-swarm: ${message}`.split('\n').flatMap((one) => wrapped(one, width))) {
+      for (const line of `gguf-swarm: ${message}`.split('\n').flatMap((one) => wrap(one, width))) {
         write(logLine('error', line, style))
       }
     },

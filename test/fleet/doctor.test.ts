@@ -49,7 +49,7 @@ test('limits of files and watches', async (t) => {
   for (let index = 0; index < 20; index++) await writeFile(join(shards, 'a', `${index}.gguf`), '')
   const watches = async (allowed: string) => {
     await writeFile(join(proc, 'max_user_watches'), allowed)
-    return checkWatches(shards, proc)
+    return checkWatches([shards], proc)
   }
   assert.equal((await watches('1000\n')).verdict, 'ok')
   assert.equal((await watches('30\n')).verdict, 'note')
@@ -57,7 +57,7 @@ test('limits of files and watches', async (t) => {
   assert.equal(few.verdict, 'fail')
   assert.match(few.found, /^20 allowed .*, 23 needed/)
   assert.match(few.fix ?? '', /max_user_watches=64/)
-  assert.equal((await checkWatches(shards, join(folder, 'none'))).verdict, 'note')
+  assert.equal((await checkWatches([shards], join(folder, 'none'))).verdict, 'note')
 })
 
 test('a clock that is long over, that jumps, or that was in the future', async (t) => {
@@ -175,7 +175,7 @@ test('everything at once', async (t) => {
   const folder = await temporaryFolder(t)
   const findings = await examine(
     {
-      folder,
+      folders: [folder],
       stateDir: folder,
       torrentsDir: folder,
       bind: '127.0.0.1',

@@ -9,7 +9,7 @@ import { checkAddress, checkDht, checkPort, type WantedPort } from './ports.ts'
 
 /** The host that is to be, and the page beside it. */
 export interface DoctorOptions {
-  readonly folder: string
+  readonly folders: readonly string[]
   readonly stateDir: string
   readonly torrentsDir: string
   readonly bind: string
@@ -23,16 +23,16 @@ export interface DoctorOptions {
 
 /** Runs all checks at once; gives their findings in an order to be read. */
 export async function examine(options: DoctorOptions, signal: AbortSignal): Promise<readonly Finding[]> {
-  const { folder, stateDir, torrentsDir, dht, advertise, maxConns } = options
+  const { folders, stateDir, torrentsDir, dht, advertise, maxConns } = options
   const isPublic = dht.kind === 'public'
   const nodes = isPublic ? PUBLIC_BOOTSTRAP : dht.bootstrap
   const limits = await readFile('/proc/self/limits', 'utf8').catch(() => null)
   return Promise.all([
     checkNode(process.versions.node),
     checkOpenFiles(limits, maxConns),
-    checkWatches(folder),
+    checkWatches(folders),
     checkClock(stateDir),
-    checkShards(folder),
+    ...folders.map(checkShards),
     checkWritable('state', 'State', stateDir),
     checkWritable('torrents', 'Torrents', torrentsDir),
     ...portsOf(options).map(checkPort),

@@ -47,13 +47,16 @@ export function checkOpenFiles(limits: string | null, maxConns: number): Finding
 }
 
 /** Watches are counted by the kernel per file and folder that is watched. Linux only. */
-export async function checkWatches(folder: string, procFolder = '/proc/sys/fs/inotify'): Promise<Finding> {
+export async function checkWatches(
+  folders: readonly string[],
+  procFolder = '/proc/sys/fs/inotify',
+): Promise<Finding> {
   const { ok, note, fail } = finder('file-watches', 'File watches')
   const allowed = Number(await readFile(join(procFolder, 'max_user_watches'), 'utf8').catch(() => ''))
   if (allowed === 0) return note('this system sets no limit that could be read')
-  const needed = await entries(folder)
-  if (needed === null) return ok(`${allowed} allowed`)
-  const found = `${allowed} allowed for all programs of this user, ${needed} needed for ${folder}`
+  const counts = await Promise.all(folders.map(entries))
+  const needed = counts.reduce((sum, count) => sum + count, 0)
+  const found = `${allowed} allowed for all programs of this user, ${needed} needed for ${folders.join(', ')}`
   if (needed <= allowed * WATCH_SHARE) return ok(found)
   const wanted = 2 ** Math.ceil(Math.log2(needed / WATCH_SHARE))
   const fix =
@@ -62,14 +65,12 @@ export async function checkWatches(folder: string, procFolder = '/proc/sys/fs/in
   return needed <= allowed ? note(found, fix) : fail(found, fix)
 }
 
-/** Files and folders below `folder`; null when it is not there. */
-async function entries(folder: string): Promise<number | null> {
+/** Files and folders below `folder`, and itself. */
+async function entries(folder: string): Promise<number> {
   const queue = [folder]
   let count = 1
   for (let path = queue.pop(); path !== undefined && count < MAX_COUNTED; path = queue.pop()) {
-    const found = await readdir(path, { withFileTypes: true }).catch(() => null)
-    if (found === null && path === folder) return null
-    for (const entry of found ?? []) {
+    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
       count++
       if (entry.isDirectory()) queue.push(join(path, entry.name))
     }

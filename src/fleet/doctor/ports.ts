@@ -142,6 +142,7 @@ export async function checkAddress(
     )
   }
   return ok(
-    `${own}; let TCP and UDP of this host's ports through its firewall; \`verify\` from another machine shows if they get through`,
+    `${own}; let TCP and UDP of this host's ports through its firewall; ` +
+      '`verify` from another machine shows if they get through',
   )
 }

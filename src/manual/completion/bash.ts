@@ -33,7 +33,7 @@ _gguf_swarm() {
     case \${COMP_WORDS[i]} in ${commands.join(' | ')}) command=\${COMP_WORDS[i]}; break ;; esac
   done
   case $previous in
-${[...choices.values()].map((one) => `    ${flagsOf(one).join(' | ')}) _gguf_swarm_words '${one.choices.join(' ')}'; return ;;`).join('\n')}
+${[...choices.values()].map(values).join('\n')}
     ${[...valued].join(' | ')}) return ;;
   esac
   case $command in
@@ -49,6 +49,9 @@ ${manuals.map((manual) => `    ${manual.name}) _gguf_swarm_words '${manual.optio
 complete -o bashdefault -o default -F _gguf_swarm gguf-swarm
 `
 }
+
+const values = (option: Parameter): string =>
+  `    ${flagsOf(option).join(' | ')}) _gguf_swarm_words '${option.choices.join(' ')}'; return ;;`
 
 function positional(manual: Manual): string {
   const choices = positionalChoices(manual)

@@ -36,7 +36,8 @@ export const rtorrent: ClientKind = {
 
     async function call(method: string, ...params: readonly string[]): Promise<string> {
       const values = params.map((param) => `<param><value><string>${escaped(param)}</string></value></param>`)
-      const body = `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>${values.join('')}</params></methodCall>`
+      const call = `<methodName>${method}</methodName><params>${values.join('')}</params>`
+      const body = `<?xml version="1.0"?><methodCall>${call}</methodCall>`
       const answer = await scgi(socket, body)
       if (answer.includes('<fault>')) throw new Error(`rTorrent ${method}: ${answer}`)
       return /<(?:string|i4|i8)>(.*?)<\//s.exec(answer)?.[1] ?? ''
