@@ -27,7 +27,8 @@ export function plot({ row, contenders, noise }: RowResult): string {
   const most = Math.max(...sorted.flatMap(({ values }) => values))
   const height = TOP + sorted.length * (BAR_HEIGHT + GAP) + GAP
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"` +
+      ' role="img" aria-labelledby="title">',
     `<title id="title">${escaped(row.title)}</title>`,
     '<style>text{fill:#24292f}.note{fill:#57606a}.range{stroke:#24292f}',
     '@media (prefers-color-scheme: dark){text{fill:#e6edf3}.note{fill:#8b949e}.range{stroke:#e6edf3}}</style>',

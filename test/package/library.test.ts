@@ -37,7 +37,8 @@ const TYPED = `
 import { createSeeder, get, createCoordinator, SwarmError, type Got, type FleetStatus, type SeedEvent } from 'gguf-swarm'
 
 const events: SeedEvent[] = []
-await using seeder = await createSeeder('models', { name: 'a', replicate: { replicas: 2 }, onEvent: (event) => events.push(event) })
+const onEvent = (event: SeedEvent): unknown => events.push(event)
+await using seeder = await createSeeder('models', { name: 'a', replicate: { replicas: 2 }, onEvent })
 const port: number = seeder.port
 await using fleet = await createCoordinator({ fleetKey: 'fleet.key', replicas: 3 })
 const status: FleetStatus = fleet.status
