@@ -25,6 +25,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
     files: [
       'test/*.test.ts',
       'test/{gguf,metainfo,library,swarm-unit,fleet,manual,deploy,commands,web,page-unit}/*.test.ts',
+      'test/fleet/*/*.test.ts',
     ],
     parallel: 2,
     lane: 'computes',

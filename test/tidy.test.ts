@@ -40,9 +40,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Where the values of each package are met; its types may be named anywhere in that folder. */
 const MET_IN: Readonly<Record<string, readonly string[]>> = {
   // engine-patches changes its inside, client uses it.
-  webtorrent: ['src/swarm/client.ts', 'src/swarm/engine-patches.ts'],
-  'bittorrent-dht': ['src/swarm/dht.ts'],
-  'bittorrent-protocol': ['src/swarm/wire-guard.ts'],
+  webtorrent: ['src/swarm/client.ts', 'src/swarm/wire/engine-patches.ts'],
+  'bittorrent-dht': ['src/swarm/dht/dht.ts'],
+  'bittorrent-protocol': ['src/swarm/wire/wire-guard.ts'],
   'create-torrent': ['src/metainfo/create.ts'],
   'parse-torrent': ['src/metainfo/parse.ts'],
   chokidar: ['src/library/watcher.ts'],
@@ -59,8 +59,8 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   bencode: [
     'src/metainfo/create.ts',
     'src/metainfo/metainfo.ts',
-    'src/swarm/catalogue-codec.ts',
-    'src/swarm/udp-guard.ts',
+    'src/swarm/catalogue/catalogue-codec.ts',
+    'src/swarm/dht/udp-guard.ts',
   ],
 }
 
@@ -72,9 +72,9 @@ const TIME_OF_DAY = [
   'src/commands/status.ts',
   'src/fleet/coordinator.ts',
   'src/fleet/doctor/machine.ts',
-  'src/fleet/host-member.ts',
-  'src/fleet/name-search.ts',
-  'src/fleet/roster.ts',
+  'src/fleet/membership/host-member.ts',
+  'src/fleet/names/name-search.ts',
+  'src/fleet/membership/roster.ts',
   'src/fleet/verify/catalogue-checks.ts',
   'src/library/rechecker.ts',
   'src/library/settling.ts',

@@ -1,7 +1,7 @@
 /** `createCoordinator`: a look at a fleet from this process. */
 import { DEFAULTS } from '../config.ts'
 import { Coordinator } from '../fleet/coordinator.ts'
-import { requireFleet } from '../fleet/fleet-member.ts'
+import { requireFleet } from '../fleet/membership/fleet-member.ts'
 import type { FleetEvent, FleetStatus } from '../fleet/status.ts'
 import type { Running, SwarmOptions } from './options.ts'
 import { dhtOf, fleetOf, portsOf, startUntil } from './settings.ts'

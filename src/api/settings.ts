@@ -1,7 +1,7 @@
 /** How the options of the library become complete settings, and how the life of what runs is ended. */
 import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
 import { UsageError } from '../errors.ts'
-import { chooseFleet, type FleetKey } from '../fleet/fleet-key.ts'
+import { chooseFleet, type FleetKey } from '../fleet/membership/fleet-key.ts'
 import type { DhtChoice, PortChoice } from '../fleet/network.ts'
 import type { Running, SwarmOptions } from './options.ts'
 

@@ -1,11 +1,12 @@
 /** The downloads of one `get`: each shard once, a model's few at a time, and what is printed of them. */
+
+import { type GetListener, type GetResult, Getter } from '../fleet/download/getter.ts'
+import type { WebSeedChoice } from '../fleet/download/getter-options.ts'
+import type { Placement } from '../fleet/download/placement.ts'
 import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
 import type { GetEvent } from '../fleet/events.ts'
-import { type GetListener, type GetResult, Getter } from '../fleet/getter.ts'
-import type { WebSeedChoice } from '../fleet/getter-options.ts'
-import type { Found, FoundShard } from '../fleet/name-search.ts'
+import type { Found, FoundShard } from '../fleet/names/name-search.ts'
 import type { Network } from '../fleet/network.ts'
-import type { Placement } from '../fleet/placement.ts'
 import type { HashPool } from '../library/hash-pool.ts'
 import { formatBytes } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'

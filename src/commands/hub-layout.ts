@@ -1,6 +1,6 @@
 /** `get --hf-layout`: options that put what is fetched where Hugging Face's tools find it. */
-import { inHub } from '../fleet/hub-placement.ts'
-import type { Placement } from '../fleet/placement.ts'
+import { inHub } from '../fleet/download/hub-placement.ts'
+import type { Placement } from '../fleet/download/placement.ts'
 import { huggingFaceHub } from './places.ts'
 
 /** The branch that tools ask for when none is named. */

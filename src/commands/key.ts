@@ -1,7 +1,7 @@
 /** `gguf-swarm key [file]`: makes the key of a fleet. */
 import type { Argv } from 'yargs'
 import { DEFAULTS } from '../config.ts'
-import { createKeyFile, rendezvousOf } from '../fleet/fleet-key.ts'
+import { createKeyFile, rendezvousOf } from '../fleet/membership/fleet-key.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { JSON_OPTION } from './options.ts'

@@ -3,7 +3,7 @@
  * Bytes shown are verified bytes; the time left comes from their own pace and is not shown without one.
  */
 import stringWidth from 'string-width'
-import type { GetState } from '../fleet/getter.ts'
+import type { GetState } from '../fleet/download/getter.ts'
 import { parseShardName } from '../gguf/shards.ts'
 import { formatBytes, printable } from '../log.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'

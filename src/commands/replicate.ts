@@ -1,9 +1,9 @@
 /** The options of `seed --replicate`, and its log lines. */
 import { UsageError } from '../errors.ts'
 import type { ReplicationEvent } from '../fleet/events.ts'
-import type { FleetKey } from '../fleet/fleet-key.ts'
-import { compileGlob } from '../fleet/glob.ts'
-import type { ReplicateSettings } from '../fleet/replication-policy.ts'
+import type { FleetKey } from '../fleet/membership/fleet-key.ts'
+import { compileGlob } from '../fleet/replication/glob.ts'
+import type { ReplicateSettings } from '../fleet/replication/replication-policy.ts'
 import { formatBytes } from '../log.ts'
 import { GROUP } from '../manual/shared.ts'
 

@@ -1,8 +1,8 @@
 /** The verification that `up` runs when every host has every shard. */
 import { tmpdir } from 'node:os'
 import { Coordinator } from '../fleet/coordinator.ts'
-import { fleetLabel, loadKeyFile } from '../fleet/fleet-key.ts'
 import type { LocalFleet, LocalFleetOptions } from '../fleet/local-fleet.ts'
+import { fleetLabel, loadKeyFile } from '../fleet/membership/fleet-key.ts'
 import { renderReport, verdictLine } from '../fleet/verify/report.ts'
 import { verifyFleet } from '../fleet/verify/verify.ts'
 import { writeFileAtomic } from '../library/atomic-file.ts'

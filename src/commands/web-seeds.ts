@@ -1,6 +1,6 @@
 /** Options about web seeds: of `seed`, which names mirrors, and of `get`, which may ask them. */
 import { parseWebSeedOption } from '../config.ts'
-import type { WebSeedChoice } from '../fleet/getter-options.ts'
+import type { WebSeedChoice } from '../fleet/download/getter-options.ts'
 
 const URL_OPTION = { type: 'string', array: true, nargs: 1, requiresArg: true } as const
 

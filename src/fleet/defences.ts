@@ -1,8 +1,8 @@
 /** What the guards of one process have kept out since it started, for whoever shows it. */
-import type { DhtNode } from '../swarm/dht.ts'
-import type { IncomingCounters } from '../swarm/incoming.ts'
-import type { GuardCounters } from '../swarm/udp-guard.ts'
-import { type WireGuardCounters, wireGuardCounters } from '../swarm/wire-guard.ts'
+import type { DhtNode } from '../swarm/dht/dht.ts'
+import type { GuardCounters } from '../swarm/dht/udp-guard.ts'
+import type { IncomingCounters } from '../swarm/wire/incoming.ts'
+import { type WireGuardCounters, wireGuardCounters } from '../swarm/wire/wire-guard.ts'
 import type { Network } from './network.ts'
 
 export interface Defences {

@@ -5,7 +5,7 @@
 import { Rechecker } from '../library/rechecker.ts'
 import type { ShardLibrary } from '../library/shard-library.ts'
 import { ROTTEN } from '../library/suspects.ts'
-import type { IntegrityInfo } from '../swarm/catalogue-entry.ts'
+import type { IntegrityInfo } from '../swarm/catalogue/catalogue-entry.ts'
 import type { SeedEvent } from './events.ts'
 
 export interface IntegrityOptions {

@@ -11,10 +11,10 @@ import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts
 import { addressOf, addressTowards, isLoopback, outwardAddress } from '../swarm/address.ts'
 import { AddressWatch } from '../swarm/address-watch.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
-import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/announcer.ts'
 import { type DownloadRequest, type Gathering, SwarmClient, type SwarmTorrent } from '../swarm/client.ts'
-import { DhtNode } from '../swarm/dht.ts'
-import type { ServedFile } from '../swarm/in-place-store.ts'
+import { type AnnounceMode, Announcer, type AnnouncerListener } from '../swarm/dht/announcer.ts'
+import { DhtNode } from '../swarm/dht/dht.ts'
+import type { ServedFile } from '../swarm/seeding/in-place-store.ts'
 
 /**
  * In a private DHT lookups cost little, and a downloader that cannot reach us itself (Transmission tries uTP

@@ -4,10 +4,10 @@ import type { ScanSummary } from '../library/shard-library.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
 import type { SeedEvent } from './events.ts'
-import type { FleetKey } from './fleet-key.ts'
-import type { MemberListener } from './fleet-member.ts'
+import type { FleetKey } from './membership/fleet-key.ts'
+import type { MemberListener } from './membership/fleet-member.ts'
 import type { DhtChoice } from './network.ts'
-import type { ReplicateSettings } from './replication-policy.ts'
+import type { ReplicateSettings } from './replication/replication-policy.ts'
 
 /** Complete settings of a host; null ports mean "as last time, else a free one". */
 export interface SeederOptions {

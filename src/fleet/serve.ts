@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts'
 import type { FileIdentity } from '../library/identity.ts'
 import { checkServed } from '../library/served.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import type { WindowCache } from '../swarm/window-cache.ts'
+import type { WindowCache } from '../swarm/seeding/window-cache.ts'
 import type { Network } from './network.ts'
 
 /** A file that was hashed, and its identity at that time. */

@@ -7,24 +7,24 @@ import { FailedError, messageOf } from '../errors.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
-import { type Gathering, speakCatalogue } from './catalogue-wire.ts'
-import { dialUpTo } from './dial-limit.ts'
-import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
-import { acceptConnections, patchEngine } from './engine-patches.ts'
+import { type Gathering, speakCatalogue } from './catalogue/catalogue-wire.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
-import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './in-place-store.ts'
-import type { Incoming, IncomingCounters } from './incoming.ts'
+import { DownloadStore, type DownloadStoreSettings } from './lane/download-store.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
 import { startLaneWhenReady } from './lane/start-lane.ts'
 import { listenError } from './listen-error.ts'
 import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
-import { seededTorrent } from './seeded-torrent.ts'
+import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './seeding/in-place-store.ts'
+import { seededTorrent } from './seeding/seeded-torrent.ts'
+import { serveFrames } from './seeding/upload-queue.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
-import { serveFrames } from './upload-queue.ts'
 import type { WebSeedRequest } from './web-seed/web-seeds.ts'
-import { guardMetadata, installWireGuard } from './wire-guard.ts'
-import { WirePolicy } from './wire-policy.ts'
+import { dialUpTo } from './wire/dial-limit.ts'
+import { acceptConnections, patchEngine } from './wire/engine-patches.ts'
+import type { Incoming, IncomingCounters } from './wire/incoming.ts'
+import { guardMetadata, installWireGuard } from './wire/wire-guard.ts'
+import { WirePolicy } from './wire/wire-policy.ts'
 
 /** The version whose private members this file and wire-policy use. */
 const WEBTORRENT_VERSION = '3.0.21'
@@ -35,7 +35,7 @@ const MAX_DIALLED_PER_TORRENT = 100
 /** The engine closes within milliseconds; what takes longer is a socket that hangs. */
 const STOP_DEADLINE_MS = 3_000
 
-export type { Gathering } from './catalogue-wire.ts'
+export type { Gathering } from './catalogue/catalogue-wire.ts'
 export type { TorrentStats } from './torrent-stats.ts'
 
 /** Complete settings of the engine. */

@@ -1,4 +1,4 @@
-/** The exact surface of bittorrent-dht that `swarm/dht` and `swarm/dht-guard` use; see vendor.d.ts. */
+/** The exact surface of bittorrent-dht that `swarm/dht/dht` and `swarm/dht/dht-guard` use; see vendor.d.ts. */
 
 declare module 'bittorrent-dht' {
   import { EventEmitter } from 'node:events'

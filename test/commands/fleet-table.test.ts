@@ -7,7 +7,7 @@ import type { Terminal } from '../../src/commands/context.ts'
 import { formatAge, renderFleet, type TableOptions } from '../../src/commands/fleet-table.ts'
 import { Redraw } from '../../src/commands/redraw.ts'
 import { renderTable, wrap } from '../../src/commands/table.ts'
-import { groupModels } from '../../src/fleet/models.ts'
+import { groupModels } from '../../src/fleet/names/models.ts'
 import type { Alarm, FleetStatus, HostStatus, ShardStatus } from '../../src/fleet/status.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 

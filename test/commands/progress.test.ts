@@ -9,7 +9,7 @@ import {
   renderState,
   renderTotal,
 } from '../../src/commands/progress.ts'
-import type { GetState } from '../../src/fleet/getter.ts'
+import type { GetState } from '../../src/fleet/download/getter.ts'
 import { formatBytes } from '../../src/log.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 

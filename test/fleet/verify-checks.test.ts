@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FailedError } from '../../src/errors.ts'
-import type { KnownHost } from '../../src/fleet/fleet-member.ts'
+import type { KnownHost } from '../../src/fleet/membership/fleet-member.ts'
 import { checkCoordinator, checkNames } from '../../src/fleet/verify/catalogue-checks.ts'
 import { type Finding, formatMs, runCheck, skip } from '../../src/fleet/verify/checks.ts'
 import { checkRegistered, checkRouting, isNamed } from '../../src/fleet/verify/dht-checks.ts'
@@ -13,7 +13,7 @@ import { choosePieces, type HostProbe, type ShardProbe } from '../../src/fleet/v
 import { accessOptions } from '../../src/fleet/verify/repeat.ts'
 import { md, verdictLine } from '../../src/fleet/verify/report.ts'
 import type { InfoHash } from '../../src/metainfo/info-hash.ts'
-import type { OfferedShard } from '../../src/swarm/catalogue-entry.ts'
+import type { OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
 
 const NEVER = new AbortController().signal
 const hashOf = (digit: string): InfoHash => digit.repeat(40) as InfoHash

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc, { type Arbitrary } from 'fast-check'
-import { FleetPicture } from '../../src/fleet/fleet-picture.ts'
-import { Roster } from '../../src/fleet/roster.ts'
+import { Roster } from '../../src/fleet/membership/roster.ts'
+import { FleetPicture } from '../../src/fleet/picture/fleet-picture.ts'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { nameProblem } from '../../src/metainfo/file-name.ts'
 import { infoHashOfInfo } from '../../src/metainfo/info-hash.ts'
@@ -15,8 +15,8 @@ import {
   encodeMessage,
   encodeProof,
   MalformedMessage,
-} from '../../src/swarm/catalogue-codec.ts'
-import { RefusedPeer } from '../../src/swarm/catalogue-session.ts'
+} from '../../src/swarm/catalogue/catalogue-codec.ts'
+import { RefusedPeer } from '../../src/swarm/catalogue/catalogue-session.ts'
 import { infoOf, shardOf, speaker } from '../swarm-unit/catalogue-kit.ts'
 import {
   almostBencode,

@@ -5,7 +5,7 @@ import { basename } from 'node:path'
 import type { TestContext } from 'node:test'
 import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
 import { SwarmClient } from '../../src/swarm/client.ts'
-import { WindowCache } from '../../src/swarm/window-cache.ts'
+import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { afterTest } from './after-test.ts'
 
 export interface ForeignPeer {

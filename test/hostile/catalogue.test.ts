@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { encodeHello, encodeProof } from '../../src/swarm/catalogue-codec.ts'
+import { encodeHello, encodeProof } from '../../src/swarm/catalogue/catalogue-codec.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { until } from '../helpers/until.ts'
 import {

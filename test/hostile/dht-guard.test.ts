@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import bencode from 'bencode'
-import type { DhtNode } from '../../src/swarm/dht.ts'
+import type { DhtNode } from '../../src/swarm/dht/dht.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { until } from '../helpers/until.ts'
 import { dhtNode, idOf, type RawNode, rawNode } from './krpc.ts'

@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { TestContext } from 'node:test'
 import bencode from 'bencode'
-import { DhtNode, type DhtOptions } from '../../src/swarm/dht.ts'
+import { DhtNode, type DhtOptions } from '../../src/swarm/dht/dht.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { until } from '../helpers/until.ts'
 

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import bencode from 'bencode'
-import { wireGuardCounters } from '../../src/swarm/wire-guard.ts'
+import { wireGuardCounters } from '../../src/swarm/wire/wire-guard.ts'
 import { until } from '../helpers/until.ts'
 import { connectTo, extended, handshake, ID, meet, message, type RawPeer, uint32 } from './raw-peer.ts'
 import { type Content, fetchContent, makeContent, seedContent, startClient } from './swarm-kit.ts'

@@ -8,7 +8,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import { makeWhole } from '../../fixtures/make.ts'
-import { createKeyFile } from '../../src/fleet/fleet-key.ts'
+import { createKeyFile } from '../../src/fleet/membership/fleet-key.ts'
 import {
   assertGot,
   type GetOptions,

@@ -5,7 +5,7 @@ import bencode from 'bencode'
 import { isShardName, shardNameProblem } from '../../src/library/shard-name.ts'
 import { nameProblem, twinKey } from '../../src/metainfo/file-name.ts'
 import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
-import { offerProblem } from '../../src/swarm/catalogue-codec.ts'
+import { offerProblem } from '../../src/swarm/catalogue/catalogue-codec.ts'
 import { shardOf } from '../swarm-unit/catalogue-kit.ts'
 
 /** Names that lead elsewhere, or are not what they look like. */

@@ -6,8 +6,8 @@ import {
   encodeMessage,
   MalformedMessage,
   offerProblem,
-} from '../../src/swarm/catalogue-codec.ts'
-import type { CatalogueMessage } from '../../src/swarm/catalogue-entry.ts'
+} from '../../src/swarm/catalogue/catalogue-codec.ts'
+import type { CatalogueMessage } from '../../src/swarm/catalogue/catalogue-entry.ts'
 import { encoded, hashOf, infoOf, shardOf } from './catalogue-kit.ts'
 
 const page = (shard: Parameters<typeof shardOf>[1] = {}): CatalogueMessage => ({

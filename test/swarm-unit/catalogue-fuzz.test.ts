@@ -7,7 +7,7 @@ import {
   decodeProof,
   encodeMessage,
   MalformedMessage,
-} from '../../src/swarm/catalogue-codec.ts'
+} from '../../src/swarm/catalogue/catalogue-codec.ts'
 import { cpuTimeMs } from '../helpers/cpu-time.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { encoded, hashOf, infoOf, proved, shardOf } from './catalogue-kit.ts'

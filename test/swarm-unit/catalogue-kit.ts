@@ -1,8 +1,8 @@
 /** Conversations of the catalogue protocol without sockets, and things to say in them. */
 import bencode from 'bencode'
 import { type InfoHash, parseInfoHash } from '../../src/metainfo/info-hash.ts'
-import type { CatalogueMessage, MemberInfo, OfferedShard } from '../../src/swarm/catalogue-entry.ts'
-import { CatalogueSession, RefusedPeer, type Side } from '../../src/swarm/catalogue-session.ts'
+import type { CatalogueMessage, MemberInfo, OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
+import { CatalogueSession, RefusedPeer, type Side } from '../../src/swarm/catalogue/catalogue-session.ts'
 
 export const SECRET = new Uint8Array(32).fill(7)
 

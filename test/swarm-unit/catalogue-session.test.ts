@@ -1,7 +1,7 @@
 /** The conversation of two members: who gets in, and what a message must be to be heard. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeHello, encodeProof } from '../../src/swarm/catalogue-codec.ts'
+import { encodeHello, encodeProof } from '../../src/swarm/catalogue/catalogue-codec.ts'
 import { encoded, frameOf, infoOf, proved, refusalOf, SECRET, shardOf, speaker } from './catalogue-kit.ts'
 
 const BEAT = { type: 'beat', info: infoOf(1), shardCount: 3 } as const

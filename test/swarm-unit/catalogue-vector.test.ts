@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { rendezvousOf } from '../../src/fleet/fleet-key.ts'
-import { CatalogueSession, type Side } from '../../src/swarm/catalogue-session.ts'
+import { rendezvousOf } from '../../src/fleet/membership/fleet-key.ts'
+import { CatalogueSession, type Side } from '../../src/swarm/catalogue/catalogue-session.ts'
 
 const SECRET = Uint8Array.from({ length: 32 }, (_, index) => index)
 

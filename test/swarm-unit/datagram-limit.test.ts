@@ -1,7 +1,7 @@
 /** Who is answered while others ask too much. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DatagramLimit } from '../../src/swarm/datagram-limit.ts'
+import { DatagramLimit } from '../../src/swarm/dht/datagram-limit.ts'
 
 /** Asks `count` times at the same moment; gives how many were admitted. */
 function ask(

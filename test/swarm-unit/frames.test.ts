@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type Wire from 'bittorrent-protocol'
-import { BLOCK_BYTES, FrameLayout, HEAD_BYTES } from '../../src/swarm/frames.ts'
-import { WireReader } from '../../src/swarm/wire-reader.ts'
+import { BLOCK_BYTES, FrameLayout, HEAD_BYTES } from '../../src/swarm/seeding/frames.ts'
+import { WireReader } from '../../src/swarm/wire/wire-reader.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { message, uint32 } from '../hostile/raw-peer.ts'
 

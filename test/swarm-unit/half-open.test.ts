@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { outgoingWire } from '../../src/swarm/wire-guard.ts'
-import { readerOf } from '../../src/swarm/wire-reader.ts'
+import { outgoingWire } from '../../src/swarm/wire/wire-guard.ts'
+import { readerOf } from '../../src/swarm/wire/wire-reader.ts'
 
 /** The engine says that it is alive every 55 s, so that these are ten minutes. */
 const KEEP_ALIVES = 11

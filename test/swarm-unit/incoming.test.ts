@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { AllowedPeers, parseAddressRange } from '../../src/swarm/allowed-peers.ts'
-import { Incoming } from '../../src/swarm/incoming.ts'
+import { Incoming } from '../../src/swarm/wire/incoming.ts'
 
 /** What is asked of a socket here: how much went out, and that it closes. */
 class Line extends EventEmitter {

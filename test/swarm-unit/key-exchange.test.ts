@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { createDiffieHellman, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import Wire from 'bittorrent-protocol'
-import type { KeyExchange } from '../../src/swarm/key-exchange.ts'
-import { installWireGuard } from '../../src/swarm/wire-guard.ts'
+import type { KeyExchange } from '../../src/swarm/wire/key-exchange.ts'
+import { installWireGuard } from '../../src/swarm/wire/wire-guard.ts'
 
 const PRIME =
   'ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd' +

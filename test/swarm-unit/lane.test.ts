@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type Wire from 'bittorrent-protocol'
-import { Blame } from '../../src/swarm/blame.ts'
+import { Blame } from '../../src/swarm/lane/blame.ts'
 import { PieceBuffers } from '../../src/swarm/lane/piece-buffers.ts'
 import { PieceOrder } from '../../src/swarm/lane/piece-order.ts'
 import { until } from '../helpers/until.ts'

@@ -1,7 +1,7 @@
 /** What a DHT node keeps for others stays bounded, and no address pushes out what others announced. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { PeerStore } from '../../src/swarm/peer-store.ts'
+import { PeerStore } from '../../src/swarm/dht/peer-store.ts'
 
 const HOUR_MS = 3_600_000
 const HONEST = 100

@@ -1,7 +1,7 @@
 /** The queue of a peer's requests behaves like a list, whatever is done to it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RequestQueue } from '../../src/swarm/request-queue.ts'
+import { RequestQueue } from '../../src/swarm/seeding/request-queue.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 
 type Request = readonly [piece: number, offset: number, length: number]

@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import WebTorrent, { type ParsedTorrent, type Torrent } from 'webtorrent'
 import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
 import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
-import { InPlaceStore, type ServedFile } from '../../src/swarm/in-place-store.ts'
-import { seededTorrent } from '../../src/swarm/seeded-torrent.ts'
-import { WindowCache } from '../../src/swarm/window-cache.ts'
+import { InPlaceStore, type ServedFile } from '../../src/swarm/seeding/in-place-store.ts'
+import { seededTorrent } from '../../src/swarm/seeding/seeded-torrent.ts'
+import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 
 const PIECES = 2_000

@@ -18,9 +18,9 @@ import {
   type DownloadStoreSettings,
   hasPiece,
   type ResumeNote,
-} from '../../src/swarm/download-store.ts'
-import { InPlaceStore, type ServedFile } from '../../src/swarm/in-place-store.ts'
-import { WindowCache } from '../../src/swarm/window-cache.ts'
+} from '../../src/swarm/lane/download-store.ts'
+import { InPlaceStore, type ServedFile } from '../../src/swarm/seeding/in-place-store.ts'
+import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'

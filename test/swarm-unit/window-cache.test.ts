@@ -1,7 +1,7 @@
 /** The memory budget of uploads. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { WindowCache } from '../../src/swarm/window-cache.ts'
+import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { until } from '../helpers/until.ts'
 
 test('keeps to its budget and forgets what was not used for longest', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { copyFile, link, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { createKeyFile } from '../../src/fleet/fleet-key.ts'
+import { createKeyFile } from '../../src/fleet/membership/fleet-key.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { startCli } from '../helpers/process.ts'
 import {

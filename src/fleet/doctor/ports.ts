@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { messageOf, systemCode } from '../../errors.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import { addressTowards, isLoopback, isOwnAddress } from '../../swarm/address.ts'
-import { askDhtNode } from '../../swarm/dht-probe.ts'
+import { askDhtNode } from '../../swarm/dht/dht-probe.ts'
 import type { DhtChoice } from '../network.ts'
 import { type Finding, finder } from './finding.ts'
 

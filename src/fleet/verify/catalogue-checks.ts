@@ -1,6 +1,6 @@
 /** What is checked of the catalogues: is every host seen and heard, do names stand for one thing, are sets whole? */
 import { formatPeerAddress } from '../../metainfo/peer-address.ts'
-import type { KnownHost } from '../fleet-member.ts'
+import type { KnownHost } from '../membership/fleet-member.ts'
 import { countOf, type Finding, formatSpan, outOf, skip } from './checks.ts'
 import { type Expectation, labelOf, type Picture, type SeededShard } from './picture.ts'
 import type { Stray } from './strays.ts'

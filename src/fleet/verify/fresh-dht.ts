@@ -5,7 +5,7 @@
 import { STORED_PEER_MAX_AGE_MS } from '../../config.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
-import { DhtNode } from '../../swarm/dht.ts'
+import { DhtNode } from '../../swarm/dht/dht.ts'
 import { bootstrapsOf, type DhtChoice } from '../network.ts'
 
 /** One lookup. */

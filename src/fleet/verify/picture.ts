@@ -5,8 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { type PeerAddress, parsePeerAddress } from '../../metainfo/peer-address.ts'
-import type { OfferedShard } from '../../swarm/catalogue-entry.ts'
-import type { FleetMember, KnownHost } from '../fleet-member.ts'
+import type { OfferedShard } from '../../swarm/catalogue/catalogue-entry.ts'
+import type { FleetMember, KnownHost } from '../membership/fleet-member.ts'
 
 /** How often the fleet is looked at. */
 const LOOK_MS = 250

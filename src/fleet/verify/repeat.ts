@@ -4,7 +4,7 @@
  */
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
-import type { FleetKey } from '../fleet-key.ts'
+import type { FleetKey } from '../membership/fleet-key.ts'
 import type { DhtChoice } from '../network.ts'
 
 /** A node id of 20 letters, as in the examples of BEP 5. */

@@ -1,6 +1,6 @@
 /** One peer as a download sees it: what it was asked for, how fast it answers, and how much to ask at once. */
 import type Wire from 'bittorrent-protocol'
-import type { BlockTarget } from '../wire-reader.ts'
+import type { BlockTarget } from '../wire/wire-reader.ts'
 import { type ActivePiece, BLOCK_BYTES } from './active-piece.ts'
 import type { PieceOrder } from './piece-order.ts'
 

@@ -5,14 +5,14 @@
  */
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
-import { Blame } from '../blame.ts'
-import { SleepWatch } from '../sleep.ts'
-import { type BlockTarget, readerOf } from '../wire-reader.ts'
+import { type BlockTarget, readerOf } from '../wire/wire-reader.ts'
 import { type ActivePiece, BLOCK_BYTES, blockKey, blockOfKey } from './active-piece.ts'
+import { Blame } from './blame.ts'
 import { LanePeer } from './lane-peer.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import { Pieces } from './pieces.ts'
 import { cancelMessage, requestMessages, type WantedBlock } from './requests.ts'
+import { SleepWatch } from './sleep.ts'
 
 /** How often rates are measured and silent peers noticed. */
 const LOOK_MS = 250

@@ -3,9 +3,9 @@
  * told to others or can be read before it was written and the store has read it back and found it right.
  */
 import type { Torrent } from 'webtorrent'
-import type { Blame, JudgedPiece } from '../blame.ts'
-import { WrongPiece } from '../download-store.ts'
 import { ActivePiece, BLOCK_BYTES } from './active-piece.ts'
+import type { Blame, JudgedPiece } from './blame.ts'
+import { WrongPiece } from './download-store.ts'
 import type { LanePeer } from './lane-peer.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import { PieceOrder } from './piece-order.ts'

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type Wire from 'bittorrent-protocol'
 import { messageOf } from '../../errors.ts'
 import { speedometer } from '../rate-meter.ts'
-import { readerOf } from '../wire-reader.ts'
+import { readerOf } from '../wire/wire-reader.ts'
 import { BlockQueue, type FileBlock, type Stretch } from './block-queue.ts'
 import { Mirror, MirrorError, type MirrorOptions } from './mirror.ts'
 
