@@ -98,7 +98,7 @@ test('dead, hanging, cut off and foreign mirrors are left by name; the peer give
       /whole files only/,
       (_, response) => void response.writeHead(200, { 'Content-Length': 3_000_000 }).end(content.bytes),
     ],
-    [/another part/, (_, response, [, end]) => answer(response, content.bytes, [0, end])],
+    [/another part/, (_, response, [start, end]) => answer(response, content.bytes, [start + 1, end])],
     [/redirects more than 5/, (_, response) => void response.writeHead(302, { Location: '?again' }).end()],
     [
       /no web address/,
