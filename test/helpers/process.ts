@@ -20,8 +20,9 @@ const STOP_TIMEOUT_MS = 6_000
 /** How long output is still read after the end: a child of the child may hold the pipes open for ever. */
 const DRAIN_TIMEOUT_MS = 1_000
 
-/** The command line of this checkout, as a script for node. */
-export const CLI: string = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
+/** The program under test: as it is built for publishing (see run.ts), or its sources. */
+export const CLI: string =
+  process.env['GGUF_TEST_CLI'] ?? fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
 /** What `gguf-swarm … --json` prints, one a line; the `listening` of `bootstrap` has its `port` alone. */
 export type CliEvent = { readonly time: string } & (SeedEvent | GetEvent)

@@ -11,14 +11,13 @@ import type { CatalogueMessage, MemberInfo } from '../../src/swarm/catalogue/cat
 import { CatalogueSession } from '../../src/swarm/catalogue/catalogue-session.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.ts'
-import { type RunningProcess, startProcess } from '../helpers/process.ts'
+import { CLI, type RunningProcess, startProcess } from '../helpers/process.ts'
 import { PATIENCE_MS } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
 import { extended, handshake, ID, type Message, message, RawPeer } from './raw-peer.ts'
 import { rssOf } from './seed-process.ts'
 
-const CLI = new URL('../../bin/gguf-swarm.js', import.meta.url).pathname
 /** Our number for the extension in the extended handshake. */
 const OURS = 7
 

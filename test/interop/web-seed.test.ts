@@ -9,14 +9,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
 import { program, skipWithout, testNetwork } from '../helpers/netns.ts'
-import { startCli, startProcess } from '../helpers/process.ts'
+import { CLI, startCli, startProcess } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const READY_TIMEOUT_MS = 60_000
 const FETCH_TIMEOUT_MS = 60_000
 const BYTES = 20_000_000
 const HTTP_PORT = 8080
-const CLI = new URL('../../bin/gguf-swarm.js', import.meta.url).pathname
 
 test('the web server alone gives a shard to aria2 and to get', {
   skip: skipWithout(program('aria2c')),

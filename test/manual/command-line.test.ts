@@ -5,14 +5,11 @@ import { once } from 'node:events'
 import { chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { MANUALS } from '../../src/commands/all.ts'
 import { nearest } from '../../src/manual/suggest.ts'
 import { usageError } from '../../src/manual/usage-errors.ts'
-import { type StartOptions, startCli } from '../helpers/process.ts'
+import { CLI, type StartOptions, startCli } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
-
-const CLI = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
 async function run(t: TestContext, args: readonly string[], options: StartOptions = {}) {
   const cli = startCli(t, args, options)

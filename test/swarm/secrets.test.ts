@@ -4,12 +4,10 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startFleet } from '../helpers/fleet.ts'
-import { startProcess } from '../helpers/process.ts'
+import { CLI, startProcess } from '../helpers/process.ts'
 import { ended, PATIENCE_MS, startQuietCli } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { ask } from '../web/clients.ts'
-
-const CLI = new URL('../../bin/gguf-swarm.js', import.meta.url).pathname
 
 test('a fleet at work tells nobody its key or its token, and keeps its state to itself', async (t) => {
   // Nothing of what follows is owed to a careful umask.

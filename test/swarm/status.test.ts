@@ -4,11 +4,10 @@ import { execFileSync } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, startFleet } from '../helpers/fleet.ts'
-import { startProcess } from '../helpers/process.ts'
+import { CLI, startProcess } from '../helpers/process.ts'
 import {
   type Cli,
   ended,
@@ -20,8 +19,6 @@ import {
   theError,
 } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
-
-const CLI = fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
 
 const statusArgs = ({ memberArgs }: Fleet, ...more: readonly string[]): readonly string[] => [
   'status',

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { startProcess } from '../helpers/process.ts'
+import { CLI, startProcess } from '../helpers/process.ts'
 import {
   assertGot,
   PATIENCE_MS,
@@ -20,7 +20,6 @@ import {
 } from '../helpers/swarm.ts'
 
 const BYTES = 3_000_000
-const CLI = new URL('../../bin/gguf-swarm.js', import.meta.url).pathname
 
 interface Listening {
   readonly event: 'listening'

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, startFleet } from '../helpers/fleet.ts'
-import { type RunningProcess, startCli, startProcess } from '../helpers/process.ts'
+import { CLI, type RunningProcess, startCli, startProcess } from '../helpers/process.ts'
 import { scratchFolder } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { ask, FeedClient, rawSocket } from '../web/clients.ts'
@@ -20,8 +20,6 @@ interface Listening {
   readonly url: string
   readonly liveUrl: string
 }
-
-const CLI = new URL('../../bin/gguf-swarm.js', import.meta.url).pathname
 
 async function startWebCommand(t: TestContext, args: readonly string[], cwd?: string) {
   const all = [CLI, 'web', ...ANY_PORTS, '--json', ...args]
