@@ -71,13 +71,14 @@ test('magnets: hash, name, length and the peers that make sense', async () => {
       { host: '::2', port: 2 },
       { host: 'host.example', port: 80 },
     ],
+    webSeeds: [],
   })
   for (const same of [
     `MAGNET:?xt=urn:btih:${HEX}`,
     `magnet:?xt=urn%3Abtih%3A${HEX}`,
     `magnet:?xt=URN:BTIH:${HEX}`,
   ]) {
-    assert.deepEqual(await parseTorrentId(same), { kind: 'magnet', infoHash: HEX, peers: [] })
+    assert.deepEqual(await parseTorrentId(same), { kind: 'magnet', infoHash: HEX, peers: [], webSeeds: [] })
   }
 })
 
@@ -113,7 +114,14 @@ test('our own magnets are read back, whatever is in the name', async () => {
     link,
     /^magnet:\?xt=urn:btih:[0-9a-f]{40}&dn=[A-Za-z0-9%._-]+&xl=9&x\.pe=192\.0\.2\.1:7&x\.pe=\[2001:db8::1\]:8$/,
   )
-  assert.deepEqual(await parseTorrentId(link), { kind: 'magnet', infoHash: HEX, name, length: 9, peers })
+  assert.deepEqual(await parseTorrentId(link), {
+    kind: 'magnet',
+    infoHash: HEX,
+    name,
+    length: 9,
+    peers,
+    webSeeds: [],
+  })
   for (const peer of peers) assert.deepEqual(parsePeerAddress(formatPeerAddress(peer)), peer)
 })
 
@@ -131,6 +139,7 @@ test('a .torrent: exact bytes, and the same from its info alone', async () => {
     pieces,
     torrentFile: file,
     nodes,
+    webSeeds: [],
   })
   assert.deepEqual(metainfoFromInfo(info), {
     ...parsed,
