@@ -74,13 +74,22 @@ export class Mirror {
   async #open(start: number, end: number, signal: AbortSignal): Promise<IncomingMessage> {
     const known = this.#target
     const first = known ?? { url: new URL(this.url), reach: this.#reach }
-    this.#target = null // until it has answered again
-    const response = await this.#follow(first, start, end, signal)
-    if (known === null || !STALE_STATUS.has(response.statusCode ?? 0))
-      return this.#checked(response, start, end)
-    response.destroy()
-    this.#target = null
+    try {
+      const response = await this.#follow(first, start, end, signal)
+      if (known === null || !STALE_STATUS.has(response.statusCode ?? 0))
+        return this.#checked(response, start, end)
+      response.destroy()
+    } catch (error) {
+      this.#forget(known)
+      throw error
+    }
+    this.#forget(known)
     return this.#open(start, end, signal)
+  }
+
+  /** Unless another request has found a newer one meanwhile. */
+  #forget(target: { readonly url: URL } | null): void {
+    if (this.#target === target) this.#target = null
   }
 
   async #follow(
@@ -94,7 +103,7 @@ export class Mirror {
       const response = await this.#ask(url, reach, start, end, signal)
       const { location } = response.headers
       if (![301, 302, 303, 307, 308].includes(response.statusCode ?? 0) || location === undefined) {
-        if (url.href !== this.url) this.#target = { url, reach }
+        if (step > 0) this.#target = { url, reach }
         return response
       }
       response.destroy()
