@@ -9,10 +9,8 @@
  * other programs take their time for. Within a lane they run one after the other.
  */
 import { spawn } from 'node:child_process'
-import { cpSync, globSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { writeDist } from '../packaging/dist.ts'
+import { globSync } from 'node:fs'
+import { buildProgram } from './helpers/program.ts'
 
 interface Group {
   readonly files: readonly string[]
@@ -53,7 +51,7 @@ const chosen = wanted(process.argv.slice(2))
 const lanes = [...new Set(chosen.map((name) => groupOf(name).lane))].map((lane) =>
   chosen.filter((name) => groupOf(name).lane === lane),
 )
-const cli = await buildProgram()
+await buildProgram()
 const results = await Promise.all(lanes.map((names) => runLane(names)))
 const failed = results.flat()
 console.log(failed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# failed: ${failed.join(', ')}`)
@@ -71,19 +69,6 @@ function groupOf(name: string): Group {
   return group
 }
 
-/**
- * The program as it is published: what is tested is what people run, and it starts four times as fast as its
- * sources do, some thousand times. A single test file, run by hand, starts the sources.
- */
-async function buildProgram(): Promise<string> {
-  const root = fileURLToPath(new URL('..', import.meta.url))
-  const built = join(root, 'node_modules/.cache/gguf-swarm-tested')
-  await writeDist(join(built, 'dist'))
-  cpSync(join(root, 'bin'), join(built, 'bin'), { recursive: true })
-  writeFileSync(join(built, 'package.json'), '{ "type": "module" }')
-  return join(built, 'bin/gguf-swarm.js')
-}
-
 /** Gives the groups that failed. */
 async function runLane(names: readonly string[]): Promise<readonly string[]> {
   const bad: string[] = []
@@ -98,8 +83,7 @@ async function runGroup(name: string): Promise<boolean> {
   if (files.length === 0) throw new Error(`test group ${name} has no files`)
   console.log(`# ${name}: ${files.length} files`)
   const options = ['--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${parallel}`]
-  const env = { ...process.env, GGUF_TEST_CLI: cli }
-  const child = spawn(process.execPath, [...options, ...files], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...options, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
   const said: Buffer[] = []
   const say = (bytes: Buffer): void =>
     void (lanes.length === 1 ? process.stdout.write(bytes) : said.push(bytes))

@@ -5,6 +5,7 @@
  * `--draw` measures nothing, and only draws and prints what FILE has.
  */
 import { parseArgs } from 'node:util'
+import { buildProgram } from '../helpers/program.ts'
 import { cleanUp, openBench, type RunOptions, runRow } from './bench.ts'
 import { benchAddress, inOwnNetwork } from './network.ts'
 import { writePlots } from './plots.ts'
@@ -49,6 +50,7 @@ async function main(): Promise<number> {
     if (values.plots !== undefined) await writePlots(values.plots, stored)
     return 0
   }
+  await buildProgram()
   const code = await inOwnNetwork()
   if (code !== null) return code
 

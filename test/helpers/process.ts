@@ -4,9 +4,9 @@
  */
 import { spawn } from 'node:child_process'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { GetEvent, SeedEvent } from '../../src/fleet/events.ts'
 import { afterTest, atExit, hasFailed } from './after-test.ts'
+import { programPath } from './program.ts'
 import { until } from './until.ts'
 
 /** How much of each output stream is kept: plenty for any message, bounded for a process that babbles. */
@@ -20,9 +20,8 @@ const STOP_TIMEOUT_MS = 6_000
 /** How long output is still read after the end: a child of the child may hold the pipes open for ever. */
 const DRAIN_TIMEOUT_MS = 1_000
 
-/** The program under test: as it is built for publishing (see run.ts), or its sources. */
-export const CLI: string =
-  process.env['GGUF_TEST_CLI'] ?? fileURLToPath(new URL('../../bin/gguf-swarm.js', import.meta.url))
+/** The script of the program under test, for node. */
+export const CLI: string = programPath()
 
 /** What `gguf-swarm … --json` prints, one a line; the `listening` of `bootstrap` has its `port` alone. */
 export type CliEvent = { readonly time: string } & (SeedEvent | GetEvent)

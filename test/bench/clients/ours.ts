@@ -1,12 +1,11 @@
 /** This program, by its command line. */
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { programPath } from '../../helpers/program.ts'
 import { MeasuredProcess } from '../processes.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
 import { versionOf } from './tool.ts'
 
-const CLI = fileURLToPath(new URL('../../../bin/gguf-swarm.js', import.meta.url))
 /** Nobody listens at the discard port: the swarm of the bench is told its peers. */
 const NO_BOOTSTRAP_PORT = 9
 
@@ -18,13 +17,13 @@ export function startOurs(
   netns?: string,
 ): MeasuredProcess {
   const dht = bootstrap === null ? [] : ['--bootstrap', bootstrap]
-  const line = [CLI, ...args, '--bind', address, ...dht, '--json']
+  const line = [programPath(), ...args, '--bind', address, ...dht, '--json']
   return new MeasuredProcess(process.execPath, line, { netns })
 }
 
 export const ours: Client = {
   name: 'gguf-swarm',
-  version: () => versionOf(process.execPath, [CLI, '--version'], /(\d+\.\d+\.\d+)/),
+  version: () => versionOf(process.execPath, [programPath(), '--version'], /(\d+\.\d+\.\d+)/),
 
   async get({ wanted, folder, address }) {
     const out = join(folder, 'got')
