@@ -2,11 +2,11 @@
  * Runs the tests with node:test and nothing else.
  *
  *   node test/run.ts                the short form, some three minutes on two cores
- *   node test/run.ts long           the other groups: standard clients, llama.cpp, the package
+ *   node test/run.ts long           the other groups: what takes patience, standard clients, browser, llama.cpp, the package
  *   node test/run.ts swarm page …   these groups
  *
- * Groups are in two lanes that run beside each other: in the one they compute, in the other they mostly wait for what
- * other programs take their time for. Within a lane they run one after the other.
+ * Groups are in lanes that run beside each other: some compute, some mostly wait for processes or for other programs.
+ * Within a lane they run one after the other.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -14,12 +14,24 @@ import { buildProgram } from './helpers/program.ts'
 
 interface Group {
   readonly files: readonly string[]
+  readonly leaveOut?: readonly string[]
   /** Files at once. */
   readonly parallel: number
-  readonly lane: 'computes' | 'waits'
+  readonly lane: 'computes' | 'starts processes' | 'waits for clients'
   /** Not in the short form, but in the long one or only by its name. */
   readonly only?: 'long' | 'named'
 }
+
+/** What happens over a minute: hosts that are lost, copies made anew, checks that wait for silence. */
+const PATIENT = [
+  'replicate*',
+  'verify-b*',
+  'late-bootstrap',
+  'bad-shards',
+  'bad-hosts',
+  'full-disk',
+  'web-seed',
+].map((name) => `test/swarm/${name}.test.ts`)
 
 const GROUPS: Readonly<Record<string, Group>> = {
   unit: {
@@ -31,18 +43,19 @@ const GROUPS: Readonly<Record<string, Group>> = {
     parallel: 2,
     lane: 'computes',
   },
-  swarm: { files: ['test/swarm/*.test.ts'], parallel: 4, lane: 'computes' },
-  faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'waits' },
+  swarm: { files: ['test/swarm/*.test.ts'], leaveOut: PATIENT, parallel: 4, lane: 'starts processes' },
   hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
-  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes' },
-  page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes' },
+  patient: { files: PATIENT, parallel: 5, lane: 'starts processes', only: 'long' },
+  faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'starts processes', only: 'long' },
+  page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
+  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
   package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // Each in a network of its own; Transmission waits a minute for its DHT, and others work meanwhile.
-  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'long' },
+  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits for clients', only: 'long' },
   // Minutes and hundreds of megabytes: before a release.
-  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
+  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits for clients', only: 'named' },
 }
 /** No file takes so long, and one that hangs is ended. */
 const FILE_TIMEOUT_MS = 600_000
@@ -78,8 +91,8 @@ async function runLane(names: readonly string[]): Promise<readonly string[]> {
 
 /** What a group prints comes in one piece when it has ended, so that two lanes can be told apart. */
 async function runGroup(name: string): Promise<boolean> {
-  const { files: patterns, parallel } = groupOf(name)
-  const files = globSync([...patterns]).sort()
+  const { files: patterns, leaveOut = [], parallel } = groupOf(name)
+  const files = globSync([...patterns], { exclude: leaveOut }).sort()
   if (files.length === 0) throw new Error(`test group ${name} has no files`)
   console.log(`# ${name}: ${files.length} files`)
   const options = ['--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${parallel}`]

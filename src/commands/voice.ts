@@ -47,7 +47,9 @@ export function voiceOf({ write, isInteractive, hasColours, columns }: Stderr, a
     failure: (code, message) => {
       if (!isPlain) return write(logLine('error', message, style, { code }))
       const width = isInteractive ? columns() : Number.POSITIVE_INFINITY
-      for (const line of `gguf-swarm: ${message}`.split('\n').flatMap((one) => wrap(one, width))) {
+      // A table in a message keeps its columns where they fit.
+      const fitted = (line: string): readonly string[] => (line.length <= width ? [line] : wrap(line, width))
+      for (const line of `gguf-swarm: ${message}`.split('\n').flatMap(fitted)) {
         write(logLine('error', line, style))
       }
     },

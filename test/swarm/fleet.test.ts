@@ -77,7 +77,7 @@ test('files that come and go show in the picture; the same shard on two hosts is
   for (const host of fleet.hosts)
     await writeModel(join(host.folder, 'solo.gguf'), { bytes: 700_000, seed: 9 })
   const two = await untilPictured(coordinator, ({ models }) =>
-    models.some(({ weakestSeeds }) => weakestSeeds === 2),
+    models.some(({ weakestSeeds, architecture }) => weakestSeeds === 2 && architecture !== null),
   )
   const solo = two.models.find(({ name }) => name === 'solo')
   assert.deepEqual([solo?.count, solo?.missing, solo?.architecture], [1, [], 'test'])
