@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { buildProgram } from '../helpers/program.ts'
 import type { SoakReport } from '../helpers/soak.ts'
 
 interface Result extends SoakReport {
@@ -31,6 +32,7 @@ for (const name of positionals) {
   if (!known.includes(name)) throw new Error(`no soak ${name}; there are ${known.join(', ')}`)
 }
 
+await buildProgram()
 const results: Result[] = []
 for (const name of positionals.length > 0 ? positionals : known) results.push(await run(name))
 for (const result of results) console.log(JSON.stringify(result))
