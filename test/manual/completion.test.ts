@@ -106,7 +106,7 @@ async function inZsh(t: TestContext): Promise<Complete> {
 zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z "stty rows 500 columns 200; autoload -U compinit; compinit -u -d $2/dump; LISTMAX=0; source $1"
-zpty -w z 'show() { zle list-choices; zle -R; print -n LIST''ED }; zle -N show; bindkey "^I" show; PS1=REA''DY'
+zpty -w z 'show() { zle list-choices; zle -R; print -n LIST""ED }; zle -N show; bindkey "^I" show; PS1=REA""DY'
 zpty -r z text '*READY*'
 zpty -n -w z "$3"$'\\t'
 zpty -r z text '*LISTED*'
