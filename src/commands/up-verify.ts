@@ -59,7 +59,7 @@ export async function verifyLocal(
     },
     (check) => {
       json?.(checkEvent(check))
-      context.err(renderCheck(check))
+      context.err(renderCheck(check, context.isInteractive ? context.columns() : undefined))
     },
     context.signal,
   ).catch((error: unknown) => {

@@ -3,19 +3,32 @@ import { CHECKS, type Check } from '../fleet/verify/checks.ts'
 import { MARKS } from '../fleet/verify/report.ts'
 import type { Verification } from '../fleet/verify/verify.ts'
 import { printable } from '../log.ts'
+import { wrap } from './table.ts'
 
 /** Problems and evidence lines of one check on the terminal; the report has all of them. */
 const MAX_LINES = 12
 const TITLE_COLUMNS: number = Math.max(...Object.values(CHECKS).map((title) => title.length))
 
-/** One row of the table, and beneath it what went wrong. */
-export function renderCheck({ verdict, number, title, evidence, problems }: Check): string {
-  const summary = evidence[0] ?? ''
-  const row = `${MARKS[verdict]} ${String(number).padStart(2)}  ${title.padEnd(TITLE_COLUMNS)}  ${summary}`
-  const details = problems.slice(0, MAX_LINES).map((problem) => `      ✗ ${problem}`)
+const DETAIL = '      '
+/** Below this the evidence has no column of its own. */
+const MIN_EVIDENCE_COLUMNS = 30
+
+/** One row of the table, and beneath it what went wrong; evidence goes on in its own column where a terminal ends. */
+export function renderCheck(
+  { verdict, number, title, evidence, problems }: Check,
+  columns: number = Number.POSITIVE_INFINITY,
+): string {
+  const head = `${MARKS[verdict]} ${String(number).padStart(2)}  ${title.padEnd(TITLE_COLUMNS)}  `
+  const isRoomy = columns - head.length >= MIN_EVIDENCE_COLUMNS
+  const indent = isRoomy ? ' '.repeat(head.length) : DETAIL
+  const lines = wrap(evidence[0] ?? '', columns - indent.length).map((line) => indent + line)
+  const rows = isRoomy ? [head + (lines[0] ?? '').slice(head.length), ...lines.slice(1)] : [head, ...lines]
+  const details = problems
+    .slice(0, MAX_LINES)
+    .flatMap((problem) => wrap(`✗ ${problem}`, columns - DETAIL.length, '  ').map((line) => DETAIL + line))
   if (problems.length > MAX_LINES)
-    details.push(`      … and ${problems.length - MAX_LINES} more; --report has all`)
-  return [row, ...details].map((line) => `${printable(line.trimEnd())}\n`).join('')
+    details.push(`${DETAIL}… and ${problems.length - MAX_LINES} more; --report has all`)
+  return [...rows, ...details].map((line) => `${printable(line.trimEnd())}\n`).join('')
 }
 
 /** One item of the checklist as an event. */

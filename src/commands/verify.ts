@@ -91,7 +91,10 @@ async function runVerify(args: VerifyArguments, context: CommandContext): Promis
   }
   const verification = await verifyFleet(
     { ...settings, logs, member: running.member, dht: coordinator.dht, bind: coordinator.bind },
-    (check) => (write === null ? context.err(renderCheck(check)) : write(checkEvent(check))),
+    (check) => {
+      if (write !== null) write(checkEvent(check))
+      else context.err(renderCheck(check, context.isInteractive ? context.columns() : undefined))
+    },
     AbortSignal.any([context.signal, stop.signal]),
   )
   if (args.report !== undefined) {
