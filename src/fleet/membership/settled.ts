@@ -16,8 +16,8 @@ const QUIET_MS = 1_500
 const QUIET_MORE_MS = 20
 /** A fleet in which hosts come and go all the time is told as it is then. */
 const MAX_RESTLESS_MS = 30_000
-/** A private DHT answers within two seconds, and is asked three times in this. */
-const NOBODY_PRIVATE_MS = 15_000
+/** A private DHT answers within two seconds, and is asked four times in this, after 0, 2, 6 and 14 s. */
+const NOBODY_PRIVATE_MS = 20_000
 /** Joining the public DHT, and one slow lookup. */
 const NOBODY_PUBLIC_MS = 60_000
 const LOOK_MS = 50

@@ -19,6 +19,8 @@ from deluge.ui.client import client
 
 POLL_S = 0.25
 CONNECT_TRIES = 80
+# The order whose .torrent brings the nodes of the DHT.
+FIRST = 0
 
 configmanager.set_config_dir(sys.argv[1])
 
@@ -43,9 +45,21 @@ def connect():
 
 
 @defer.inlineCallbacks
+def joined():
+    """Once its DHT knows a node: what is added earlier searches nowhere, and not again for minutes."""
+    while True:
+        status = yield client.core.get_session_status(["dht.dht_nodes"])
+        if status["dht.dht_nodes"] > 0:
+            return
+        yield task.deferLater(reactor, POLL_S, lambda: None)
+
+
+@defer.inlineCallbacks
 def obey(order):
     options = {"download_location": order["save"]}
     try:
+        if order["id"] != FIRST:
+            yield joined()
         if "magnet" in order:
             torrent = yield client.core.add_torrent_magnet(order["magnet"], options)
         else:
