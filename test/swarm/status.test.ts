@@ -114,7 +114,7 @@ test('where nobody is found: exit code 3 and what to do', async (t) => {
     ended(startQuietCli(t, [...at, '--bootstrap', '127.0.0.1:9', '--fleet', 'lonely'])),
   ])
   assert.deepEqual([lonely.code, isolated.code], [3, 3])
-  assert.match(theError(lonely).message, /no host of the open fleet 'lonely' was found in 15 s/)
+  assert.match(theError(lonely).message, /no host of the open fleet 'lonely' was found in 20 s/)
   assert.match(theError(isolated).message, /no DHT node answers at 127\.0\.0\.1:9/)
   const wrong = await ended(startQuietCli(t, [...at, '--replicas', '0']))
   assert.deepEqual([wrong.code, theError(wrong).code], [2, 'bad-replicas'])
