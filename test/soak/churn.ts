@@ -194,7 +194,7 @@ class Churn {
     const out = join(this.#home, `got-${++this.#count}`)
     for (let attempt = 1; ; attempt++) {
       const got = await runGet(this.#t, [name], { bootstrap: this.#bootstrap, out, args: FLEET })
-      // It gives up after 15 s without a host, of which a machine that does other work may give it very little.
+      // It gives up after 20 s without a host, of which a machine that does other work may give it very little.
       if (got.code === EXIT.notFound && attempt < MAX_ATTEMPTS) {
         this.#did('got nobody')
         this.#t.diagnostic(`${got.stderr.trim().split('\n').at(-1)} (load ${loadavg()[0]?.toFixed(1)})`)
