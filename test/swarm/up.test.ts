@@ -169,7 +169,8 @@ test('a busy bootstrap port is said clearly', async (t) => {
   const folder = await scratchFolder(t)
   const port = await holdUdpPort(t)
   const folders = ['--state-dir', join(folder, 'state'), '--torrents-dir', join(folder, 'torrents')]
-  const cli = startQuietCli(t, ['up', FIXTURES, '--bootstrap-port', String(port), ...folders, '--json'])
+  const own = ['--fleet-key', join(folder, 'fleet.key'), '--bootstrap-port', String(port)]
+  const cli = startQuietCli(t, ['up', FIXTURES, ...own, ...folders, '--json'])
   const { code, stderr } = await ended(cli)
   assert.equal(code, 1, stderr)
   t.diagnostic(stderr)
