@@ -1,7 +1,7 @@
 /**
  * Runs the tests with node:test and nothing else.
  *
- *   node test/run.ts                the short form, some three minutes on two cores
+ *   node test/run.ts                the short form, some five minutes on two cores
  *   node test/run.ts long           the other groups: what takes patience, standard clients, browser, llama.cpp, the package
  *   node test/run.ts swarm page …   these groups
  *
