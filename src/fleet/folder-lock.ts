@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { access, link, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
 import { makePrivateFolder } from '../library/atomic-file.ts'
@@ -30,9 +30,20 @@ const held = new Set<string>()
  */
 export async function lockFolder(folder: string, inUse: (pid: number) => string): Promise<FolderLock> {
   const path = join(resolve(folder), LOCK_FILE)
-  const own = join(resolve(folder), `.${LOCK_FILE}.${randomUUID()}.tmp`)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await takeLock(path, inUse)
+    } catch (error) {
+      // Who is done with a folder may remove it, and those above it, between two steps of whoever comes next.
+      if (systemCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw asDiskError(error, folder)
+    }
+  }
+}
+
+async function takeLock(path: string, inUse: (pid: number) => string): Promise<FolderLock> {
+  const own = join(dirname(path), `.${LOCK_FILE}.${randomUUID()}.tmp`)
   try {
-    await makePrivateFolder(folder)
+    await makePrivateFolder(dirname(path))
     await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`, { mode: 0o600 })
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const pid = await holderOf(path)
@@ -43,8 +54,6 @@ export async function lockFolder(folder: string, inUse: (pid: number) => string)
       }
     }
     throw new FailedError('locked', `bug: ${path} could not be taken in ${MAX_ATTEMPTS} attempts`)
-  } catch (error) {
-    throw asDiskError(error, folder)
   } finally {
     await rm(own, { force: true }).catch(() => undefined) // a folder that cannot be is an error told already
   }

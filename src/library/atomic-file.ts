@@ -3,7 +3,7 @@
  * whole.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { asDiskError, systemCode } from '../errors.ts'
 
@@ -46,18 +46,33 @@ export async function makePrivateFolder(folder: string): Promise<void> {
   await makeFolder(folder, 0o700)
 }
 
+/** Each round is lost to a process that removed a folder between two of our steps; more would be a fault of ours. */
+const MAX_MAKE_ATTEMPTS = 50
+
 /**
- * Makes a folder and those above it, where they are missing.
+ * Makes a folder and those above it, where they are missing; step by step, because the recursive mkdir of Node fails
+ * with ENOENT or ENOTDIR when somebody removes a folder meanwhile.
  * @throws DiskError naming `folder`, also when a file stands in its place
  */
 export async function makeFolder(folder: string, mode = 0o777): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true, mode })
-  } catch (error) {
-    // mkdir says EEXIST of the last part, where it says ENOTDIR of those above.
-    const isFile = systemCode(error) === 'EEXIST'
-    throw asDiskError(isFile ? Object.assign(new Error('not a folder'), { code: 'ENOTDIR' }) : error, folder)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mkdir(folder, { mode })
+      return
+    } catch (error) {
+      const there = await stat(folder).catch(() => null)
+      if (there?.isDirectory()) return
+      const [code, parent] = [systemCode(error), dirname(folder)]
+      const gone = there === null && attempt < MAX_MAKE_ATTEMPTS && parent !== folder
+      if (gone && code === 'ENOENT') await makeFolder(parent)
+      else if (!gone || code !== 'EEXIST') throw asDiskError(code === 'EEXIST' ? notAFolder() : error, folder)
+    }
   }
+}
+
+/** mkdir says EEXIST of the last part, where it says ENOTDIR of those above. */
+function notAFolder(): Error {
+  return Object.assign(new Error('not a folder'), { code: 'ENOTDIR' })
 }
 
 /** What cannot sync a folder: Windows cannot open one, and some network file systems refuse to sync one. */
