@@ -16,6 +16,28 @@ export interface Defences {
   readonly wires: WireGuardCounters
 }
 
+/** The same in one list of numbers, as hosts tell it to their fleet; what was let through is not in it. */
+export function keptOutOf({
+  datagrams,
+  stored,
+  incoming,
+  wires,
+}: Defences): Readonly<Record<string, number>> {
+  return {
+    'datagrams-malformed': datagrams.malformed,
+    'datagrams-rate-limited': datagrams.rateLimited,
+    'datagrams-crash-caught': datagrams.crashesCaught,
+    'announces-dropped': stored.dropped,
+    'connections-crowding': incoming.crowding,
+    'connections-full': incoming.full,
+    'connections-given-up': incoming.givenUp,
+    'peers-malformed': wires.malformed,
+    'peers-oversized': wires.oversized,
+    'peers-flooding': wires.flooding,
+    'peers-crash-caught': wires.crashesCaught,
+  }
+}
+
 export function defencesOf({ dht, client }: Pick<Network, 'dht' | 'client'>): Defences {
   const incoming = client.incoming ?? { crowding: 0, full: 0, givenUp: 0 }
   return { datagrams: dht.guard, stored: dht.stored, incoming, wires: wireGuardCounters() }

@@ -84,6 +84,8 @@ export interface HostStatus {
   readonly recheckedAt?: string
   /** Connections and packets of addresses outside its `--allow`; left out without that option. */
   readonly strangersRefused?: number
+  /** What its guards kept out since its start, by kind; left out by hosts that do not say. */
+  readonly keptOut?: Readonly<Record<string, number>>
 }
 
 /** A split set, or a file that is a model by itself. */

@@ -145,6 +145,13 @@ function hostFamilies(hosts: readonly HostStatus[]): readonly Family[] {
         value === undefined ? [] : [{ labels, value }],
       ),
     ),
+    counter(
+      'host_kept_out_total',
+      'Packets and connections the guards of the host kept out since its start, by kind',
+      rows.flatMap(({ host: { keptOut = {} }, labels }) =>
+        Object.entries(keptOut).map(([kind, value]) => ({ labels: { ...labels, kind }, value })),
+      ),
+    ),
     gauge(
       'host_rechecked_timestamp_seconds',
       'When the host had read all its shards again, seconds since 1970',

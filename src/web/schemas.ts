@@ -97,10 +97,11 @@ const hostProperties: { readonly [K in keyof Required<HostStatus>]: Schema } = {
   rottenShards: described('Shards it withdrew because their bytes changed where they lay.', count),
   recheckedAt: described('When it had read all its shards again (seed --recheck-rate).', time),
   strangersRefused: described('Connections and packets it refused (seed --allow).', count),
+  keptOut: described('What its guards kept out since its start, by kind.', counters),
 }
 
 /** What a host may leave out. */
-const HOST_OPTIONS = ['rottenShards', 'recheckedAt', 'strangersRefused'] as const
+const HOST_OPTIONS = ['rottenShards', 'recheckedAt', 'strangersRefused', 'keptOut'] as const
 
 const { copies, ...shardProperties }: { readonly [K in keyof ShardStatus]: Schema } = {
   infoHash,

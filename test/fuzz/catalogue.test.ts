@@ -61,7 +61,14 @@ const entryFields: Readonly<Record<string, Arbitrary<unknown>>> = {
 const entry = fc.record(entryFields, {
   requiredKeys: ['h', 'len', 'model', 'name', 'no', 'of', 'pl', 'sha', 'arch', 'size'],
 })
-const beatFields = { down: number, up: number, free: number, rep: fc.constantFrom(0, 1), n: number }
+const beatFields = {
+  down: number,
+  free: number,
+  kept: fc.dictionary(fc.constantFrom('peers-flooding', 'A', '', 'constructor'), number, { maxKeys: 3 }),
+  n: number,
+  rep: fc.constantFrom(0, 1),
+  up: number,
+}
 
 const message: Arbitrary<Uint8Array> = fc.oneof(
   dictionaryOf({ ...beatFields, t: fc.constant('beat') }),

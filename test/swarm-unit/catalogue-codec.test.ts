@@ -49,6 +49,8 @@ const INFO = {
 
 const pageOf = (entry: object): Uint8Array => encoded({ drop: [], more: 0, put: [entry], t: 'shards' })
 const ROTTEN = { rottenShards: 2, recheckedAt: 1_700_000_000_000 } as const
+const KEPT_OUT = { 'datagrams-malformed': 3, 'peers-flooding': 0 } as const
+const kindOf = (at: number): string => `kind-${String.fromCharCode(97 + (at % 26))}${at < 26 ? '' : 'x'}`
 const isTaken = (bytes: Uint8Array): boolean => {
   try {
     decodeMessage(bytes)
@@ -63,7 +65,7 @@ test('what is encoded comes back as it was', () => {
   const messages: readonly CatalogueMessage[] = [
     { type: 'info', info: infoOf(1), wantsCatalogue: true },
     { type: 'info', info: infoOf(2, { role: 'coordinator', freeDiskBytes: null }), wantsCatalogue: false },
-    { type: 'info', info: infoOf(3, { integrity: ROTTEN, strangersRefused: 7 }), wantsCatalogue: true },
+    { type: 'info', info: infoOf(3, { integrity: ROTTEN, keptOut: KEPT_OUT }), wantsCatalogue: true },
     {
       type: 'info',
       info: infoOf(4, { integrity: { rottenShards: 0, recheckedAt: null } }),
@@ -78,7 +80,7 @@ test('what is encoded comes back as it was', () => {
   for (const message of messages) assert.deepEqual(decodeMessage(encodeMessage(message)), message)
   const { replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond } = infoOf(1)
   const info = { replicating, freeDiskBytes, uploadBytesPerSecond, downloadBytesPerSecond }
-  for (const more of [{}, { integrity: ROTTEN, strangersRefused: 0 }]) {
+  for (const more of [{}, { integrity: ROTTEN, strangersRefused: 0, keptOut: KEPT_OUT }]) {
     const beat = { type: 'beat', info: { ...info, ...more }, shardCount: 10_000 } as const
     assert.deepEqual(decodeMessage(encodeMessage(beat)), beat)
   }
@@ -118,6 +120,12 @@ test('numbers: each field at its limits and past them', () => {
   for (const start of [-1, 8.64e15 + 1]) assert.ok(!isTaken(encoded({ ...INFO, start })), 'no date')
   assert.ok(!isTaken(encoded({ ...INFO, free: -2 })))
   assert.ok(!isTaken(encoded({ ...INFO, out: -1 })))
+  const kinds = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [kindOf(at), at]))
+  assert.ok(isTaken(encoded({ ...INFO, kept: kinds(32) })))
+  assert.ok(!isTaken(encoded({ ...INFO, kept: kinds(33) })), 'too many kinds')
+  for (const kept of [{ a: -1 }, { a: '1' }, { A: 1 }, { [`a${'b'.repeat(32)}`]: 1 }, [1], 1])
+    assert.ok(!isTaken(encoded({ ...INFO, kept })), JSON.stringify(kept))
   assert.ok(isTaken(encoded({ ...INFO, rot: 10_000, sound: -1 })))
   for (const [rot, sound] of [
     [10_001, 0],

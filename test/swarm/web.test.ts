@@ -1,5 +1,6 @@
 /** `gguf-swarm web` beside real hosts: what it prints, how soon a host shows, how soon a killed one is gone, how it stops. */
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -77,6 +78,21 @@ test('hosts show within 5 s, one that is killed is gone within 60 s, live', asyn
   await until(() => page.events.some(({ kind }) => kind === 'host-lost'), { timeoutMs: 5_000 })
   await until(() => web.stderr.includes('[FLEET] shard-1'), { timeoutMs: 5_000 })
   assert.equal(page.closed, null)
+})
+
+test('what a host keeps out is told to the fleet and stands in the metrics', async (t) => {
+  const fleet = await startFleet(t, { hosts: 1 })
+  const { port } = await startWebCommand(t, fleet.memberArgs)
+  const { dhtPort } = await fleet.hosts[0]!.cli.waitForEvent('listening', { timeoutMs: START_MS })
+  const stranger = createSocket('udp4')
+  afterTest(t, () => stranger.close())
+  for (let sent = 0; sent < 20; sent++) stranger.send('not bencode', dhtPort, '127.0.0.1')
+  const line =
+    /^gguf_swarm_host_kept_out_total\{host="[0-9a-f]{40}",name="shard-0",kind="datagrams-malformed"\} 20$/m
+  await until(async () => line.test((await ask('/metrics', { port })).body), {
+    timeoutMs: START_MS,
+    what: 'the datagrams in the metrics',
+  })
 })
 
 test('the address alone on stdout, words on stderr, a stop in time with sockets open', async (t) => {

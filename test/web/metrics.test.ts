@@ -51,6 +51,7 @@ test('the fleet and the process as metrics', async (t) => {
       rottenShards: 1,
       recheckedAt: '2026-03-01T12:00:00.000Z',
       strangersRefused: 4,
+      keptOut: { 'peers-flooding': 5 },
     }),
     madeHost('b', { state: 'lost', freeDiskBytes: null }),
   ]
@@ -87,6 +88,7 @@ test('the fleet and the process as metrics', async (t) => {
     [1e12, 'gguf_swarm_host_free_disk_bytes', `host=${up.hostId}`, 'name=a'],
     [1, 'gguf_swarm_host_rotten_shards', `host=${up.hostId}`, 'name=a'],
     [4, 'gguf_swarm_host_strangers_refused_total', `host=${up.hostId}`, 'name=a'],
+    [5, 'gguf_swarm_host_kept_out_total', `host=${up.hostId}`, 'name=a', 'kind=peers-flooding'],
     [Date.parse(since) / 1000, 'gguf_swarm_host_rechecked_timestamp_seconds', `host=${up.hostId}`, 'name=a'],
     [1, 'gguf_swarm_alarms', 'kind=host-lost'],
     [0, 'gguf_swarm_alarms', 'kind=no-seeds'],

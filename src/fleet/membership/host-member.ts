@@ -8,6 +8,7 @@ import { inspectGguf } from '../../gguf/inspect.ts'
 import type { ShardFile } from '../../library/shard-library.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import type { MemberInfo, OfferedShard } from '../../swarm/catalogue/catalogue-entry.ts'
+import { defencesOf, keptOutOf } from '../defences.ts'
 import { modelOf } from '../names/models.ts'
 import type { Network } from '../network.ts'
 import type { FleetKey } from './fleet-key.ts'
@@ -104,6 +105,7 @@ export class HostMember implements AsyncDisposable {
       freeDiskBytes: this.#freeDiskBytes,
       integrity: this.#options.integrity(),
       strangersRefused: this.#options.strangersRefused(),
+      keptOut: keptOutOf(defencesOf(network)),
       uploadBytesPerSecond: network.client.uploadBytesPerSecond,
       downloadBytesPerSecond: network.client.downloadBytesPerSecond,
     }

@@ -23,6 +23,7 @@ export function hostStatus({ info, address, state, seenAt, shards }: KnownHost):
     seeding,
     fetching: shards.size - seeding,
     ...(info.strangersRefused !== undefined && { strangersRefused: info.strangersRefused }),
+    ...(info.keptOut !== undefined && { keptOut: info.keptOut }),
     ...(rottenShards !== undefined && { rottenShards }),
     ...(recheckedAt !== null && { recheckedAt: new Date(recheckedAt).toISOString() }),
   }

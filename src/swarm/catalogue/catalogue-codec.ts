@@ -26,6 +26,9 @@ const MAX_PAGE_ENTRIES = 1_000
 /** Withdrawals of one page: 20 bytes each, a whole frame of them. */
 const MAX_PAGE_DROPS = 3_000
 const MAX_TEXT_BYTES = 255
+/** Kinds of what a host kept out: this program has eleven. */
+const MAX_KINDS = 32
+const KIND = /^[a-z][a-z-]{0,31}$/
 /** llama.cpp writes the numbers of a split set with five digits. */
 const MAX_SPLIT_COUNT = 99_999
 /** BEP 3's piece lengths in use: 16 KiB blocks up to what any client accepts. */
@@ -136,6 +139,7 @@ type Beat = Extract<CatalogueMessage, { type: 'beat' }>['info']
 const beatFields = (info: Beat): Fields => ({
   down: Math.round(info.downloadBytesPerSecond),
   free: info.freeDiskBytes ?? -1,
+  ...(info.keptOut && { kept: info.keptOut }),
   ...(info.strangersRefused !== undefined && { out: info.strangersRefused }),
   rep: info.replicating ? 1 : 0,
   ...(info.integrity && { rot: info.integrity.rottenShards, sound: info.integrity.recheckedAt ?? -1 }),
@@ -181,7 +185,15 @@ function beatOf(fields: Fields): Beat {
       strangersRefused: numberOf(fields, 'out', 0, Number.MAX_SAFE_INTEGER),
     }),
     ...(fields['rot'] !== undefined && { integrity: integrityOf(fields) }),
+    ...(fields['kept'] !== undefined && { keptOut: keptOutOf(fieldsOf(fields['kept'])) }),
   }
+}
+
+function keptOutOf(kinds: Fields): Readonly<Record<string, number>> {
+  const names = Object.keys(kinds)
+  if (names.length > MAX_KINDS || !names.every((name) => KIND.test(name)))
+    throw new MalformedMessage(`'kept' is not a dictionary of up to ${MAX_KINDS} kinds`)
+  return Object.fromEntries(names.map((name) => [name, numberOf(kinds, name, 0, Number.MAX_SAFE_INTEGER)]))
 }
 
 function integrityOf(fields: Fields): IntegrityInfo {

@@ -52,6 +52,8 @@ export interface MemberInfo {
   readonly integrity?: IntegrityInfo | undefined
   /** Connections and packets it refused because their address is not allowed; left out where everybody is. */
   readonly strangersRefused?: number | undefined
+  /** What its guards kept out since its start, by kind (`fleet/defences`); left out by programs older than this field. */
+  readonly keptOut?: Readonly<Record<string, number>> | undefined
 }
 
 /** One message between members that have proved that they hold the key. */
@@ -67,6 +69,7 @@ export type CatalogueMessage =
         | 'downloadBytesPerSecond'
         | 'integrity'
         | 'strangersRefused'
+        | 'keptOut'
       >
       /** How many shards the sender offers, so that a catalogue that went wrong is noticed. */
       readonly shardCount: number
