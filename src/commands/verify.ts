@@ -12,6 +12,7 @@ import { type Verification, type VerifyOptions, verifyFleet } from '../fleet/ver
 import { writeFileAtomic } from '../library/atomic-file.ts'
 import { printable } from '../log.ts'
 import { formatPeerAddress } from '../metainfo/peer-address.ts'
+import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
@@ -67,6 +68,7 @@ const builder = (yargs: Argv) =>
         describe: 'where downloads go, one shard at a time',
       },
       ...COORDINATOR_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 verify --expect-hosts 4 --expect-copies 16 --report report.md', 'the whole list, strict')
@@ -77,10 +79,16 @@ async function runVerify(args: VerifyArguments, context: CommandContext): Promis
   const settings = verifySettings(args)
   const logs = args.log === undefined ? null : await Promise.all(args.log.map(readLog))
   const coordinator = await coordinatorOptions(args)
+  const allowed = allowedPeers(args, coordinator)
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
-  await using running = await Coordinator.start({ ...coordinator, watchesSwarms: false, onFailed: fail })
+  await using running = await Coordinator.start({
+    ...coordinator,
+    allowed,
+    watchesSwarms: false,
+    onFailed: fail,
+  })
   const bootstraps = bootstrapNames(coordinator.dht)
   const fleet = fleetLabel(coordinator.key)
   const write = args.json ? jsonWriter(context.out) : null
@@ -90,7 +98,7 @@ async function runVerify(args: VerifyArguments, context: CommandContext): Promis
     )
   }
   const verification = await verifyFleet(
-    { ...settings, logs, member: running.member, dht: coordinator.dht, bind: coordinator.bind },
+    { ...settings, logs, member: running.member, dht: coordinator.dht, bind: coordinator.bind, allowed },
     (check) => {
       if (write !== null) write(checkEvent(check))
       else context.err(renderCheck(check, context.isInteractive ? context.columns() : undefined))

@@ -93,6 +93,37 @@ test('a host, a download and a page that speak with their own network only', { s
   assert.deepEqual(await capture.finish(), [], 'packets of the host to the stranger')
 })
 
+test('a verification that visits its own network only', { skip }, async (t) => {
+  const folder = await temporaryFolder(t)
+  const network = testNetwork(t)
+  const [meeting, host, looker, stranger] = ['meeting', 'host', 'looker', 'stranger'].map((name) =>
+    network.host(name),
+  ) as [Host, Host, Host, Host]
+  const filter = `dst host ${stranger.address} and (udp or (tcp and (${WITH_DATA} or ${CONNECTING})))`
+  const capture = await capturePackets(t, looker, filter, [`${stranger.address}:9`])
+  const state = (name: string) => ['--state-dir', join(folder, name)]
+  const bootstrap = startCli(t, ['bootstrap', ...state('dht'), '--bind', meeting.address, '--json'], meeting)
+  await bootstrap.waitForEvent('listening', { timeoutMs: TIMEOUT_MS })
+  const key = join(folder, 'fleet.key')
+  await createKeyFile(key)
+  const shards = join(folder, 'shards')
+  await mkdir(shards)
+  await writeModel(join(shards, 'ours.gguf'), { bytes: 1024 * 1024, seed: 8 })
+  const fleet = ['--bootstrap', `${meeting.address}:51820`, '--fleet-key', key]
+  // Both are members and announced; the stranger is one that is not allowed.
+  for (const member of [host, stranger]) {
+    const home = [...state(member.netns), '--torrents-dir', join(folder, `${member.netns}.torrents`)]
+    const args = ['seed', shards, ...fleet, ...home, '--bind', member.address, '--json']
+    const seed = startCli(t, args, member)
+    await seed.waitForEvent('announced', { timeoutMs: TIMEOUT_MS, where: ({ nodes }) => nodes > 0 })
+  }
+  const allow = [host, meeting].flatMap(({ address }) => ['--allow', address])
+  const verify = startCli(t, ['verify', ...fleet, '--bind', looker.address, ...allow, '--whole'], looker)
+  assert.deepEqual(await verify.exited, { code: 0, signal: null }, verify.stderr)
+  assert.match(verify.stderr, /1\/1 hosts shake hands/)
+  assert.deepEqual(await capture.finish(), [], 'packets to the stranger')
+})
+
 test('a bootstrap that answers its own network only', { skip }, async (t) => {
   const folder = await temporaryFolder(t)
   const network = testNetwork(t)

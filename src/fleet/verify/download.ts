@@ -9,6 +9,7 @@ import { DEFAULTS } from '../../config.ts'
 import { asDiskError, messageOf, SwarmError } from '../../errors.ts'
 import { HashPool } from '../../library/hash-pool.ts'
 import { formatBytes } from '../../log.ts'
+import type { AllowedPeers } from '../../swarm/allowed-peers.ts'
 import { Getter } from '../download/getter.ts'
 import { type DhtChoice, Network } from '../network.ts'
 import { type Finding, formatMs, outOf } from './checks.ts'
@@ -22,6 +23,7 @@ const STALL_MS = 30_000
 export interface DownloadOptions {
   readonly dht: DhtChoice
   readonly bind: string
+  readonly allowed?: AllowedPeers | undefined
   /** Where the folder is made; it needs room for one shard. */
   readonly tempDir: string
 }
@@ -83,7 +85,7 @@ interface Fetched {
 
 async function fetchOnce(
   { infoHash }: SeededShard['shard'],
-  { dht, bind, tempDir }: DownloadOptions,
+  { dht, bind, allowed, tempDir }: DownloadOptions,
   signal: AbortSignal,
 ): Promise<Fetched> {
   const out = await mkdtemp(join(tempDir, 'gguf-swarm-verify-')).catch((error: unknown) => {
@@ -103,6 +105,7 @@ async function fetchOnce(
         nodeId: randomBytes(20).toString('hex'),
         savedNodes: [],
         readOnly: true,
+        allowed,
         identity: randomBytes(20).toString('hex'),
       },
       { onPeer: (_infoHash, peer) => getter?.heardOf(peer) },

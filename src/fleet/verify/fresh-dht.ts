@@ -5,6 +5,7 @@
 import { STORED_PEER_MAX_AGE_MS } from '../../config.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
+import type { AllowedPeers } from '../../swarm/allowed-peers.ts'
 import { DhtNode } from '../../swarm/dht/dht.ts'
 import { bootstrapsOf, type DhtChoice } from '../network.ts'
 
@@ -14,6 +15,13 @@ export interface Lookup {
   readonly visited: number
   readonly peers: readonly PeerAddress[]
   readonly tookMs: number
+}
+
+/** Where it looks, and with whom it may speak: everybody, when `allowed` is left out. */
+export interface FreshDhtOptions {
+  readonly dht: DhtChoice
+  readonly bind: string
+  readonly allowed?: AllowedPeers | undefined
 }
 
 /** A running client. Made by {@link FreshDht.start}. */
@@ -30,13 +38,14 @@ export class FreshDht implements AsyncDisposable {
   }
 
   /** Joins through the bootstrap nodes. Throws what {@link DhtNode.start} throws. */
-  static async start(dht: DhtChoice, bind: string): Promise<FreshDht> {
+  static async start({ dht, bind, allowed }: FreshDhtOptions): Promise<FreshDht> {
     const peers = new Map<InfoHash, Map<string, PeerAddress>>()
     const node = await DhtNode.start({
       port: 0,
       bind,
       bootstrap: await bootstrapsOf(dht, bind),
       readOnly: true,
+      allowed,
       storedPeerMaxAgeMs: STORED_PEER_MAX_AGE_MS,
       listener: { onPeer: (infoHash, peer) => peers.get(infoHash)?.set(formatPeerAddress(peer), peer) },
     })

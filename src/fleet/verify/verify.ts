@@ -2,6 +2,7 @@
  * The verification of a live fleet: one picture is taken, every host and the DHT are asked, and each item of the
  * checklist is decided on what they answered. Nothing is changed, but for a folder that is gone afterwards.
  */
+import type { AllowedPeers } from '../../swarm/allowed-peers.ts'
 import type { DhtChoice } from '../network.ts'
 import { checkCoordinator, checkNames } from './catalogue-checks.ts'
 import { CHECKS, type Check, type CheckId, type Finding, runCheck, skip } from './checks.ts'
@@ -30,6 +31,8 @@ export interface VerifyOptions {
   readonly member: Membership
   readonly dht: DhtChoice
   readonly bind: string
+  /** With whom it may speak; everybody, when left out. */
+  readonly allowed?: AllowedPeers | undefined
   readonly expected: Expectation
   /** How long to wait for what is expected, and for a stable picture. */
   readonly timeoutMs: number
@@ -134,17 +137,15 @@ async function checkAll(
 }
 
 async function gather(options: VerifyOptions, picture: Picture, signal: AbortSignal): Promise<Facts> {
-  const { member, dht, bind, sample } = options
+  const { member, sample, allowed } = options
   const { rendezvous } = member
   const probes = await probeHosts({ hosts: picture.hosts, rendezvous, sample }, signal)
   const nodes = await askHostNodes(probes, signal)
-  await using fresh = await FreshDht.start(dht, bind)
+  await using fresh = await FreshDht.start(options)
   const lookups = await lookUpAll(fresh, picture.shards, signal)
   const found = await fresh.lookup(rendezvous)
-  const strays = await findStrays(
-    { rendezvous, announced: found.peers, hosts: picture.hosts, lookups },
-    signal,
-  )
+  const announced = found.peers.filter(({ host }) => allowed?.admits(host, 'dials') ?? true)
+  const strays = await findStrays({ rendezvous, announced, hosts: picture.hosts, lookups }, signal)
   return { picture, probes, nodes, joined: fresh.joined, lookups, rendezvous: found, strays }
 }
 
