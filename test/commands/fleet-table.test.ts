@@ -10,6 +10,7 @@ import { renderTable, wrap } from '../../src/commands/table.ts'
 import { groupModels } from '../../src/fleet/names/models.ts'
 import type { Alarm, FleetStatus, HostStatus, ShardStatus } from '../../src/fleet/status.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
+import { cpuTimeMs } from '../helpers/cpu-time.ts'
 
 const NOW = Date.parse('2026-11-24T12:00:00Z')
 const ago = (seconds: number): string => new Date(NOW - seconds * 1000).toISOString()
@@ -238,10 +239,10 @@ test('a thousand shards on two hundred hosts are drawn in no time', () => {
     shard((at % 4) + 1, { infoHash: hash(at + 1), model: `m${at >> 2}`, copies, wholeSeeds: 200 }),
   )
   const status = fleet({ hosts: Array.from({ length: 200 }, (_, at) => host(at)), shards })
-  const startedAt = performance.now()
+  const startedAt = cpuTimeMs()
   const lines = renderFleet(status, { ...OPTIONS, rows: 50, hasColours: true })
   assert.equal(lines.length, 50)
-  assert.ok(performance.now() - startedAt < 2_000)
+  assert.ok(cpuTimeMs() - startedAt < 2_000)
 })
 
 test('how long ago', () => {

@@ -1,6 +1,7 @@
 /** Headers made to mislead or exhaust a reader: each is refused at once, with a reason. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { cpuTimeMs } from '../helpers/cpu-time.ts'
 import {
   array,
   ByteWriter,
@@ -14,7 +15,7 @@ import { assertIncomplete, assertInvalid } from './verdicts.ts'
 
 test('24 bytes that claim millions are judged at once, with hardly any memory', async () => {
   const before = process.memoryUsage().rss
-  const start = performance.now()
+  const start = cpuTimeMs()
   const claims: GgufSpec[] = [
     { tensorCount: 9_900_000 },
     { metadataCount: 9_900_000 },
@@ -28,7 +29,7 @@ test('24 bytes that claim millions are judged at once, with hardly any memory', 
     24 + 10_000 * 14 + 100_000 * 24,
     /^has 24 of at least 2,540,024 bytes/,
   )
-  const tookMs = performance.now() - start
+  const tookMs = cpuTimeMs() - start
   assert.ok(tookMs < 200, `took ${tookMs} ms`)
   const grown = process.memoryUsage().rss - before
   assert.ok(grown < 32 * 1024 * 1024, `took ${grown} bytes`)

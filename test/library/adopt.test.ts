@@ -40,8 +40,8 @@ async function published({ hidden, record }: { hidden: string; record: ShardReco
   return { ...record, identity: await identityOf(record.path) }
 }
 
-async function assertUnread(kit: Kit): Promise<void> {
-  await pause(QUIET_MS) // nothing is to happen for so long
+async function assertUnread(kit: Kit, quietMs = QUIET_MS): Promise<void> {
+  await pause(quietMs) // nothing is to happen for so long
   assert.equal(kit.hashes(), 0)
   assert.deepEqual(kit.of('a.gguf'), ['shard'])
 }
@@ -65,17 +65,19 @@ test('is seeded at once, whatever the watcher says of it', async (t) => {
 
 test('before, during and after the events of the watcher: always unread, told once', async (t) => {
   const random = new SeededBytes(Date.now() % 1_000)
-  for (let round = 0; round < 12; round++) {
+  // So long that a busy machine does not begin to hash the file before it is adopted.
+  const settleMs = 3_000
+  const round = async (seed: number, afterMs: number): Promise<void> => {
     const world = await makeWorld(t)
-    const kit = await world.start()
-    const record = await published(await fetched(world, round + 1))
-    const afterMs = (random.next(1)[0] ?? 0) % (TIMES.settleMs / 2) // soon enough for a busy machine not to hash it
+    const kit = await world.start({ times: { settleMs } })
+    const record = await published(await fetched(world, seed))
     await pause(afterMs)
     kit.library.recheck(record.path) // a look may be under way
     assert.equal(await kit.library.adopt(record), true, `after ${afterMs} ms`)
-    await assertUnread(kit)
+    await assertUnread(kit, settleMs * 1.5)
     await kit.library.stop()
   }
+  await Promise.all(Array.from(random.next(12), (byte, at) => round(at + 1, byte % (TIMES.settleMs / 2))))
 })
 
 test('while the library hashes it already: that hash is given up', async (t) => {

@@ -6,6 +6,7 @@ import { type FleetShard, nearNames, resolveName, shardsOf } from '../../../src/
 import { formatShardName } from '../../../src/gguf/shards.ts'
 import { type InfoHash, parseInfoHash } from '../../../src/metainfo/info-hash.ts'
 import type { OfferedShard } from '../../../src/swarm/catalogue/catalogue-entry.ts'
+import { cpuTimeMs } from '../../helpers/cpu-time.ts'
 
 const hash = (seed: number): InfoHash => parseInfoHash(seed.toString(16).padStart(40, '0'))
 const sha = (seed: number): string => seed.toString(16).padStart(64, '0')
@@ -214,7 +215,7 @@ test('an unknown name has near ones', () => {
 
 test('a hundred thousand names do not hold anything up', () => {
   const names = Array.from({ length: 100_000 }, (_, at) => `model-${at}-00001-of-00004.gguf`)
-  const startedAt = performance.now()
+  const startedAt = cpuTimeMs()
   assert.equal(nearNames('model-77', names).length, 5)
-  assert.ok(performance.now() - startedAt < 5_000)
+  assert.ok(cpuTimeMs() - startedAt < 2_000)
 })

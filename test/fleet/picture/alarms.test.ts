@@ -6,6 +6,7 @@ import { FleetPicture } from '../../../src/fleet/picture/fleet-picture.ts'
 import type { AlarmKind, CoordinatorStatus } from '../../../src/fleet/status.ts'
 import { printable } from '../../../src/log.ts'
 import type { OfferedShard } from '../../../src/swarm/catalogue/catalogue-entry.ts'
+import { cpuTimeMs } from '../../helpers/cpu-time.ts'
 import { hashOf, infoOf, shardOf } from '../../swarm-unit/catalogue-kit.ts'
 
 function setUp(wantedReplicas: number) {
@@ -159,10 +160,10 @@ test('ten thousand shards without a seed are 500 alarms, the critical ones first
     1,
     Array.from({ length: 10_000 }, (_, at) => shardOf(at)),
   )
-  const begun = performance.now()
+  const begun = cpuTimeMs()
   lose(1)
   const all = alarms()
-  assert.ok(performance.now() - begun < 2_000)
+  assert.ok(cpuTimeMs() - begun < 2_000)
   assert.equal(all.length, 500)
   assert.ok(all.every(({ severity }) => severity === 'critical'))
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileGlob } from '../../../src/fleet/replication/glob.ts'
+import { cpuTimeMs } from '../../helpers/cpu-time.ts'
 
 const MATCHES: readonly (readonly [pattern: string, yes: readonly string[], no: readonly string[]])[] = [
   ['*', ['', 'a.gguf', '.a'], []],
@@ -27,9 +28,9 @@ test('matches whole names, in any case', () => {
 
 test('no pair of pattern and name takes long', () => {
   const matches = compileGlob(`${'*a'.repeat(400)}b`, '--want')
-  const startedAt = performance.now()
+  const startedAt = cpuTimeMs()
   for (let times = 0; times < 100; times++) assert.ok(!matches('a'.repeat(255)))
-  assert.ok(performance.now() - startedAt < 2_000)
+  assert.ok(cpuTimeMs() - startedAt < 2_000)
 })
 
 test('what is no pattern of names is refused', () => {

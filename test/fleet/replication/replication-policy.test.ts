@@ -18,6 +18,7 @@ import {
 import { Supply } from '../../../src/fleet/replication/supply.ts'
 import type { InfoHash } from '../../../src/metainfo/info-hash.ts'
 import type { OfferedShard } from '../../../src/swarm/catalogue/catalogue-entry.ts'
+import { cpuTimeMs } from '../../helpers/cpu-time.ts'
 import { type HostSettings, offered, SimulatedFleet } from './simulated-fleet.ts'
 
 const NOW = 1_000_000
@@ -382,9 +383,9 @@ test('a million entries of one host take bounded memory and time', (t) => {
   }
   assert.equal(supply.size, 50_000)
   assert.equal(supply.overflowed, true)
-  const startedAt = performance.now()
+  const startedAt = cpuTimeMs()
   decideWith(supply, TWO)
-  const [tookMs, bytes] = [performance.now() - startedAt, process.memoryUsage().heapUsed - before]
+  const [tookMs, bytes] = [cpuTimeMs() - startedAt, process.memoryUsage().heapUsed - before]
   t.diagnostic(`${Math.round(bytes / 1e6)} MB, a decision takes ${Math.round(tookMs)} ms`)
   assert.ok(bytes < 200e6, `${bytes} bytes`)
   assert.ok(tookMs < 1_000, `${tookMs} ms`)
@@ -398,9 +399,9 @@ test('a decision among 200 hosts and 1,000 shards takes milliseconds', (t) => {
     for (const [at, id] of ids.entries()) if ((at + number) % 4 === 0) supply.put(id, shard, 0)
   }
   const hosts = ids.map(asHost)
-  const startedAt = performance.now()
+  const startedAt = cpuTimeMs()
   const decision = decideWith(supply, { ...ALL, replicas: 100 }, { hosts })
-  const tookMs = performance.now() - startedAt
+  const tookMs = cpuTimeMs() - startedAt
   t.diagnostic(`${tookMs.toFixed(1)} ms`)
   assert.equal(decision.start.length, MAX_FETCHES)
   assert.ok(tookMs < 500, `${tookMs} ms`)
