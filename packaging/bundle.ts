@@ -4,7 +4,7 @@
  * or further download can fail.
  */
 import { globSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OutputChunk, type Plugin, rolldown } from 'rolldown'
 
@@ -42,11 +42,27 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   // The engine does without these in a browser; here nobody opens ports of routers or reads block lists.
   '@silentbot1/nat-api': 'export default undefined',
   'load-ip-set': 'export default undefined',
+  // Off in every torrent of this program, and a fifth of all code that a start has to read.
+  'bittorrent-tracker': 'export let Client',
+  'bittorrent-lsd': 'export default undefined',
+  'cross-fetch-ponyfill': 'export default undefined', // the library's own web seeds, and torrents given as a link
+  '@thaunknown/simple-peer/lite.js': 'export default { WEBRTC_SUPPORT: false }',
+  'webtorrent/lib/server.js': 'export let NodeServer, BrowserServer',
 }
+
+/** A file of a package as one would import it. */
+const packagePath = (path: string): string =>
+  path
+    .split(/node_modules[\\/]/)
+    .at(-1)!
+    .replaceAll('\\', '/')
 
 const leaveOut: Plugin = {
   name: 'leave-out',
-  resolveId: (id) => (id in LEFT_OUT ? `\0${id}` : null),
+  resolveId(id, importer) {
+    const name = id.startsWith('.') && importer !== undefined ? packagePath(join(dirname(importer), id)) : id
+    return name in LEFT_OUT ? `\0${name}` : null
+  },
   load: (id) => LEFT_OUT[id.replace(/^\0/, '')] ?? null,
 }
 

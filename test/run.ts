@@ -1,7 +1,7 @@
 /**
  * Runs the tests with node:test and nothing else.
  *
- *   node test/run.ts                the short form, some five minutes on two cores
+ *   node test/run.ts                the short form, under three minutes on two cores
  *   node test/run.ts long           the other groups: what takes patience, standard clients, browser, llama.cpp, the package
  *   node test/run.ts swarm page …   these groups
  *
@@ -10,6 +10,7 @@
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
+import { join } from 'node:path'
 import { buildProgram } from './helpers/program.ts'
 
 interface Group {
@@ -17,21 +18,31 @@ interface Group {
   readonly leaveOut?: readonly string[]
   /** Files at once. */
   readonly parallel: number
-  readonly lane: 'computes' | 'starts processes' | 'waits for clients'
+  readonly lane: 'computes' | 'starts processes' | 'waits'
   /** Not in the short form, but in the long one or only by its name. */
   readonly only?: 'long' | 'named'
 }
 
-/** What happens over a minute: hosts that are lost, copies made anew, checks that wait for silence. */
-const PATIENT = [
-  'replicate*',
-  'verify-b*',
-  'late-bootstrap',
-  'bad-shards',
-  'bad-hosts',
-  'full-disk',
-  'web-seed',
+/** What each command is for, and that it works. */
+const SWARM = [
+  'seed-get',
+  'two-hosts',
+  'names',
+  'peers',
+  'files',
+  'late-files',
+  'changes',
+  'restart',
+  'disk-fault',
+  'fleet',
+  'web',
+  'verify',
+  'library',
 ].map((name) => `test/swarm/${name}.test.ts`)
+/** Ten seconds of processor time each, and more. */
+const HEAVY = ['check', 'library/hash-helper', 'manual/command-line', 'hostile/catalogue-members'].map(
+  (name) => `test/${name}.test.ts`,
+)
 
 const GROUPS: Readonly<Record<string, Group>> = {
   unit: {
@@ -40,12 +51,21 @@ const GROUPS: Readonly<Record<string, Group>> = {
       'test/{gguf,metainfo,library,swarm-unit,fleet,manual,deploy,commands,web,page-unit}/*.test.ts',
       'test/fleet/*/*.test.ts',
     ],
+    leaveOut: HEAVY,
     parallel: 2,
     lane: 'computes',
   },
-  swarm: { files: ['test/swarm/*.test.ts'], leaveOut: PATIENT, parallel: 4, lane: 'starts processes' },
-  hostile: { files: ['test/hostile/*.test.ts'], parallel: 2, lane: 'computes' },
-  patient: { files: PATIENT, parallel: 5, lane: 'starts processes', only: 'long' },
+  swarm: { files: SWARM, parallel: 4, lane: 'starts processes' },
+  hostile: { files: ['test/hostile/*.test.ts'], leaveOut: HEAVY, parallel: 2, lane: 'waits' },
+  // All else that real processes meet: hosts that are lost, copies made anew, full disks, wrong names, signals.
+  patient: {
+    files: ['test/swarm/*.test.ts'],
+    leaveOut: SWARM,
+    parallel: 5,
+    lane: 'starts processes',
+    only: 'long',
+  },
+  heavy: { files: HEAVY, parallel: 1, lane: 'computes', only: 'long' },
   faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'starts processes', only: 'long' },
   page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
   fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
@@ -53,10 +73,12 @@ const GROUPS: Readonly<Record<string, Group>> = {
   // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
   package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // Each in a network of its own; Transmission waits a minute for its DHT, and others work meanwhile.
-  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits for clients', only: 'long' },
+  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'long' },
   // Minutes and hundreds of megabytes: before a release.
-  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits for clients', only: 'named' },
+  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
 }
+/** Each file is a process, and most load the same sources. */
+const COMPILED = join(import.meta.dirname, '../node_modules/.cache/gguf-swarm-compiled')
 /** No file takes so long, and one that hangs is ended. */
 const FILE_TIMEOUT_MS = 600_000
 
@@ -96,7 +118,10 @@ async function runGroup(name: string): Promise<boolean> {
   if (files.length === 0) throw new Error(`test group ${name} has no files`)
   console.log(`# ${name}: ${files.length} files`)
   const options = ['--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${parallel}`]
-  const child = spawn(process.execPath, [...options, ...files], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...options, ...files], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+  })
   const said: Buffer[] = []
   const say = (bytes: Buffer): void =>
     void (lanes.length === 1 ? process.stdout.write(bytes) : said.push(bytes))

@@ -9,7 +9,7 @@ import type { FleetEvent } from '../fleet/status.ts'
 import type { Log } from '../log.ts'
 import { formatPeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 import { WEB_LIMITS } from '../web/limits.ts'
-import { WebServer } from '../web/server.ts'
+import type { WebServer } from '../web/server.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
@@ -77,6 +77,8 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using coordinator = await Coordinator.start({ ...options, allowed, onFailed: fail })
   const files = fileShelf(args)
+  // No other command needs Node's HTTP server, which takes a tenth of the time of a start.
+  const { WebServer } = await import('../web/server.ts')
   await using server = await WebServer.start({
     ...address,
     source: coordinator,

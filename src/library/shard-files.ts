@@ -189,8 +189,9 @@ export class ShardFiles {
     this.#options.onDecided(path)
   }
 
-  #hash(path: string, { identity }: Settling): void {
-    const state: Hashing = { kind: 'hashing', identity, abort: new AbortController(), hashedBytes: 0 }
+  #hash(path: string, { identity, rejectedAs }: Settling): void {
+    const abort = new AbortController()
+    const state: Hashing = { kind: 'hashing', identity, abort, rejectedAs, hashedBytes: 0 }
     this.#states.set(path, state)
     this.#options.loop.run(this.#hashAndSeed(path, state))
   }
@@ -255,8 +256,8 @@ export class ShardFiles {
     if (before?.kind === 'seeding') this.#withdraw(path, before.shard, reason)
     if (before?.kind === 'hashing') before.abort.abort(new Error(reason))
     const state: Rejected = { kind: 'rejected', identity, code, reason, retry, isOfContent }
-    const settlingAs = before?.kind === 'settling' ? before.rejectedAs : undefined
-    const toldAs = before?.kind === 'rejected' ? rejectionKey(before) : settlingAs
+    const earlier = before !== undefined && 'rejectedAs' in before ? before.rejectedAs : undefined
+    const toldAs = before?.kind === 'rejected' ? rejectionKey(before) : earlier
     this.#states.set(path, state)
     if (toldAs !== rejectionKey(state)) this.#options.listener.onRejected(this.#relative(path), code, reason)
     this.#twins.stir(followers)

@@ -50,6 +50,8 @@ export interface Hashing {
   readonly kind: 'hashing'
   readonly identity: FileIdentity
   readonly abort: AbortController
+  /** As of {@link Settling}. */
+  readonly rejectedAs: string | undefined
   hashedBytes: number
 }
 

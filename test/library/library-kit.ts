@@ -48,6 +48,7 @@ export interface World {
     roots?: readonly string[]
     times?: Partial<SettleTimes>
     rescanMs?: number
+    failHash?: (path: string) => Error | undefined
   }): Promise<Kit>
 }
 
@@ -66,7 +67,8 @@ async function startKit(
     stateDir,
     times,
     rescanMs,
-  }: { roots: readonly string[]; stateDir: string; times?: Partial<SettleTimes>; rescanMs?: number },
+    failHash,
+  }: { roots: readonly string[]; stateDir: string } & Parameters<World['start']>[0],
 ): Promise<Kit> {
   const [told, shards, warnings, scanned] = [
     [] as Told[],
@@ -83,7 +85,8 @@ async function startKit(
       hashPool: {
         hash: (job, options) => {
           hashes++
-          return pool.hash(job, options)
+          const failure = failHash?.(job.path)
+          return failure === undefined ? pool.hash(job, options) : Promise.reject(failure)
         },
       },
       times: { ...TIMES, ...times },

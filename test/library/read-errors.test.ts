@@ -31,9 +31,24 @@ test('read errors while a shard is hashed', { skip: skipUnless(STRACE) }, async 
   // By itself, without any change to the file.
   await heal()
   await kit.heard('shard', 'bad.gguf')
-  assert.equal(kit.of('bad.gguf').filter((what) => what.startsWith('rejected')).length, 1, 'told once')
+  const rejections = kit.told.filter(([what, file]) => what === 'rejected' && file === 'bad.gguf')
+  assert.equal(rejections.length, 1, `told once: ${JSON.stringify(rejections)}`)
   assert.deepEqual(kit.of('good.gguf'), ['hashing', 'shard'])
   assert.ok(kit.hashes() >= 3, `hashed once, failed, hashed again: ${kit.hashes()}`)
+})
+
+test('as often as it fails: told once', async (t) => {
+  const world = await makeWorld(t)
+  await writeModel(join(world.root, 'bad.gguf'), { bytes: 100_000, seed: 3 })
+  let failures = 0
+  const kit = await world.start({
+    rescanMs: 50,
+    failHash: () => (failures++ < 2 ? Object.assign(new Error('read'), { code: 'EIO' }) : undefined),
+  })
+  await kit.heard('hashing', 'bad.gguf')
+  assert.equal(failures, 3)
+  const told = kit.of('bad.gguf').filter((what) => what !== 'waiting')
+  assert.deepEqual(told.slice(0, 2), ['rejected', 'hashing'])
 })
 
 test('a disk that stays bad is read more and more seldom', () => {

@@ -2,8 +2,7 @@
  * Reads ranges of one file from a web server: redirects followed a few steps and remembered, every answer checked to
  * be a part of a file of the right length. What it gives is still to be hashed.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Agent, IncomingMessage } from 'node:http'
 import { messageOf, systemCode } from '../../errors.ts'
 import { guardedLookup, hostProblem, type Reach } from './address-guard.ts'
 
@@ -28,11 +27,22 @@ export class MirrorError extends Error {
   }
 }
 
+/** Node's HTTP, when a mirror is first asked: it would take a tenth of the time of every start, and few ask one. */
+async function openAgents(maxSockets: number) {
+  const [http, https] = await Promise.all([import('node:http'), import('node:https')])
+  const options = { keepAlive: true, maxSockets }
+  return {
+    'http:': { request: http.request, agent: new http.Agent(options) as Agent },
+    'https:': { request: https.request, agent: new https.Agent(options) as Agent },
+  }
+}
+
 export class Mirror {
   readonly url: string
   readonly #length: number
   readonly #reach: Reach
-  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent }
+  readonly #connections: number
+  #agents: ReturnType<typeof openAgents> | null = null
   /** Where redirects have led. */
   #target: { readonly url: URL; readonly reach: Reach } | null = null
 
@@ -40,8 +50,7 @@ export class Mirror {
     this.url = url
     this.#length = length
     this.#reach = reach
-    const options = { keepAlive: true, maxSockets: connections }
-    this.#agents = { http: new HttpAgent(options), https: new HttpsAgent(options) }
+    this.#connections = connections
   }
 
   /**
@@ -67,8 +76,9 @@ export class Mirror {
   }
 
   close(): void {
-    this.#agents.http.destroy()
-    this.#agents.https.destroy()
+    void this.#agents?.then((agents) => {
+      for (const { agent } of Object.values(agents)) agent.destroy()
+    })
   }
 
   async #open(start: number, end: number, signal: AbortSignal): Promise<IncomingMessage> {
@@ -120,11 +130,19 @@ export class Mirror {
     throw new MirrorError(`it redirects more than ${MAX_REDIRECTS} times`, true)
   }
 
-  #ask(url: URL, reach: Reach, start: number, end: number, signal: AbortSignal): Promise<IncomingMessage> {
+  async #ask(
+    url: URL,
+    reach: Reach,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const problem = hostProblem(reach, url)
-    if (problem !== undefined) return Promise.reject(new MirrorError(problem, true))
-    const isHttps = url.protocol === 'https:'
+    if (problem !== undefined) throw new MirrorError(problem, true)
+    this.#agents ??= openAgents(this.#connections)
+    const { request, agent } = (await this.#agents)[url.protocol === 'https:' ? 'https:' : 'http:']
     const options = {
+      agent,
       signal,
       timeout: IDLE_MS,
       lookup: guardedLookup(reach),
@@ -135,9 +153,7 @@ export class Mirror {
       },
     }
     return new Promise((resolve, reject) => {
-      const asked = isHttps
-        ? httpsRequest(url, { ...options, agent: this.#agents.https }, resolve)
-        : httpRequest(url, { ...options, agent: this.#agents.http }, resolve)
+      const asked = request(url, options, resolve)
       asked.on('timeout', () => asked.destroy(new Error(`nothing came for ${IDLE_MS / 1000} s`)))
       asked.on('error', (error) => reject(signal.aborted ? signal.reason : failureOf(error, url)))
       asked.end()
