@@ -1,5 +1,5 @@
 /**
- * Five minutes for somebody who runs llama.cpp on five machines: the steps of the README, one by one, by somebody who
+ * Five minutes for somebody who runs llama.cpp on five machines: the commands of the README's “Your machines”, one by one, by somebody who
  * starts with a tarball and a folder of models on the first machine. Part of `npm run test:install`; prints how long
  * each step took.
  */
@@ -40,12 +40,13 @@ test('five machines are at home within five minutes', { skip: skipWithout() }, a
     stepAt = now
   }
   const copies = new Map<string, Installed>()
+  const exported: Record<string, string> = {}
   const start = ({ name, home, host }: Machine, ...args: string[]): RunningProcess => {
     const { tools, bin } = copies.get(name)!
     return startProcess(t, bin, args, {
       netns: host.netns,
       cwd: home,
-      env: environmentOf(tools, { HOME: home }),
+      env: environmentOf(tools, { HOME: home, ...exported }),
     })
   }
   const run = async (machine: Machine, ...args: string[]): Promise<Got> => {
@@ -61,8 +62,8 @@ test('five machines are at home within five minutes', { skip: skipWithout() }, a
 
   const bootstrap = start(first, 'bootstrap')
   await untilSaid(bootstrap, 'Bootstrap node listening')
-  const at = ['--bootstrap', bootstrap.stdout.trim()]
-  assert.equal(at[1], `${first.host.address}:51820`, 'the address to give to the others')
+  exported['GGUF_SWARM_BOOTSTRAP'] = bootstrap.stdout.trim()
+  assert.equal(bootstrap.stdout, `${first.host.address}:51820\n`, 'the address to give to the others')
   step('gguf-swarm bootstrap')
 
   await run(first, 'key')
@@ -72,22 +73,22 @@ test('five machines are at home within five minutes', { skip: skipWithout() }, a
   }
   step('gguf-swarm key, copied to the others')
 
-  const seeding = start(first, 'seed', 'models', '--name', first.name, ...at)
-  for (const machine of others) start(machine, 'seed', 'models', '--name', machine.name, '--replicate', ...at)
+  const seeding = start(first, 'seed', 'models', '--name', first.name)
+  for (const machine of others) start(machine, 'seed', 'models', '--name', machine.name, '--replicate')
   await untilSaid(seeding, '✓ All torrent files registered in DHT')
   step(`gguf-swarm seed on five machines, the first with ${SHARDS} shards of ${SHARD_BYTES} bytes`)
 
   const wanted = `${SHARDS * machines.length} whole copies`
-  const watching = start(first, 'status', '--watch', ...at)
+  const watching = start(first, 'status', '--watch')
   await until(() => watching.stdout.includes(wanted), { timeoutMs: MAX_MS, what: wanted })
   await watching.stop()
   step('gguf-swarm status --watch, until every machine has everything')
 
-  const { stdout } = await run(others[0]!, 'get', 'my-model', '--out', 'downloads', ...at)
+  const { stdout } = await run(others[0]!, 'get', 'my-model', '--out', 'downloads')
   assert.equal(stdout.trim(), join(others[0]!.home, 'downloads/my-model-00001-of-00004.gguf'))
   step('gguf-swarm get my-model, to give its path to llama.cpp')
 
-  const { stderr } = await run(first, 'verify', ...at)
+  const { stderr } = await run(first, 'verify', '--report', 'report.md')
   t.diagnostic(/.*VERIFIED.*/.exec(stderr)?.[0] ?? '')
   step('gguf-swarm verify')
   const tookMs = performance.now() - begunAt
