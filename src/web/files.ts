@@ -62,8 +62,18 @@ export function createFileRoutes(shelf: FileShelf, log: Log): FileRoutes {
   }
 }
 
+/** A row of the list. */
+export interface ServedFile {
+  readonly name: string
+  readonly length: number
+  readonly infoHash: string
+  readonly sha256: string
+  /** Below the server's address. */
+  readonly path: string
+}
+
 async function listing(shelf: FileShelf): Promise<Answer> {
-  const files = (await shelf.shards()).map(({ infoHash, name, length, sha256 }) => ({
+  const files: readonly ServedFile[] = (await shelf.shards()).map(({ infoHash, name, length, sha256 }) => ({
     ...{ name, length, infoHash, sha256 },
     path: `${FILES_PATH}/${infoHash}/${encodeURIComponent(name)}`,
   }))

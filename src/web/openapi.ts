@@ -48,6 +48,37 @@ const INFO_HASH: Schema = {
   schema: { type: 'string', pattern: '^[0-9a-fA-F]{40}$' },
 }
 
+const NAME: Schema = {
+  name: 'name',
+  in: 'path',
+  required: true,
+  description: 'File name of the shard.',
+  schema: { type: 'string' },
+}
+const RANGE: Schema = {
+  name: 'Range',
+  in: 'header',
+  description: 'One range of bytes (RFC 9110), such as bytes=0-1048575.',
+  schema: { type: 'string' },
+}
+
+const getFile = (id: string, summary: string, parameters: readonly Schema[]): Schema => {
+  const whole = ok('The whole file', 'application/octet-stream', { type: 'string' })
+  return get({
+    id,
+    summary: `${summary}; with web --serve`,
+    parameters: [...parameters, RANGE],
+    responses: {
+      ...whole,
+      206: { ...(whole[200] as Schema), description: 'The range that was asked for' },
+      304: { description: 'What If-None-Match names is still what it is.' },
+      404: refusal('No such shard is served, several are called so, or its file is not what was hashed.'),
+      416: { description: 'The range lies past the end; Content-Range tells the length.' },
+      503: refusal('Too many downloads run; Retry-After tells when to try again.'),
+    },
+  })
+}
+
 const HEALTH: Schema = {
   type: 'object',
   properties: {
@@ -75,6 +106,18 @@ const PATHS: Schema = {
     responses: { ...ok('An image', SVG_TYPE, { type: 'string' }), ...NOT_THERE },
   }),
   '/api/openapi.json': getJson('getOpenApi', 'This document', { type: 'object' }),
+  '/files': getJson('getFiles', 'The shards served as files; with web --serve', {
+    type: 'object',
+    properties: { files: { type: 'array', items: ref('ServedFile') } },
+    required: ['files'],
+  }),
+  '/files/{name}': getFile('getFile', 'A shard, as any download program and web seed client takes it', [
+    NAME,
+  ]),
+  '/files/{infoHash}/{name}': getFile('getFileOf', 'The same, where several have one name', [
+    INFO_HASH,
+    NAME,
+  ]),
   '/metrics': get({
     id: 'getMetrics',
     summary: 'Metrics for Prometheus',

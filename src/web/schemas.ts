@@ -26,6 +26,7 @@ import type {
   SnapshotMessage,
   TickMessage,
 } from './feed.ts'
+import type { ServedFile } from './files.ts'
 
 /** A schema as plain data. */
 export type Schema = Readonly<Record<string, unknown>>
@@ -217,6 +218,13 @@ export const SCHEMAS = {
     'infoHash',
   ),
   Error: objectOf<ErrorBody>({ code: text, message: text }),
+  ServedFile: objectOf<ServedFile>({
+    name: text,
+    length: bytes,
+    infoHash,
+    sha256: described('64 hex digits.', text),
+    path: described('Where it is fetched, below the address of this server.', text),
+  }),
   HostRow: objectOf<HostRow>(
     { ...hostProperties, n: described('What shard rows call it by.', { type: 'integer', minimum: 1 }) },
     ...HOST_OPTIONS,

@@ -1,22 +1,16 @@
 /** Shards by HTTP: whole, in part, under hostile paths, and never when they are not what was hashed. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { appendFile, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { FileShelf } from '../../src/fleet/file-shelf.ts'
 import { hashFile } from '../../src/library/hash-file.ts'
-import { ShardRecords } from '../../src/library/records.ts'
-import { silentLog } from '../../src/log.ts'
 import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
 import { readRange } from '../../src/web/range.ts'
-import { writeModel } from '../helpers/gguf.ts'
-import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 import { ask } from './clients.ts'
 import { MadeSource, startWeb } from './fleet-kit.ts'
-
-const BYTES = 2_500_000
+import { makeShelf, SHARD_BYTES } from './shelf-kit.ts'
 
 test('one range of bytes, as HTTP writes it', () => {
   const cases: readonly (readonly [string | undefined, ReturnType<typeof readRange>])[] = [
@@ -41,28 +35,14 @@ test('one range of bytes, as HTTP writes it', () => {
 })
 
 async function startShelf(t: TestContext, names: readonly string[]) {
-  const folder = await temporaryFolder(t)
-  const [shards, state] = [join(folder, 'shards'), join(folder, 'state')]
-  await mkdir(shards)
-  const records = new ShardRecords(state, silentLog)
-  await records.load()
-  const files = []
-  for (const [seed, name] of names.entries()) {
-    const path = join(shards, String(seed), name)
-    await mkdir(join(shards, String(seed)))
-    await writeModel(path, { bytes: BYTES + seed, seed })
-    const hashed = hashFile({ path, name: basename(name), pieceLength: pieceLengthFor(BYTES + seed) })
-    assert.ok(hashed.kind === 'hashed')
-    await records.save({ ...hashed, path })
-    files.push({ path, infoHash: hashed.infoHash, sha256: hashed.sha256, bytes: await readFile(path) })
-  }
+  const { shelf, ...made } = await makeShelf(t, names)
   const source = new MadeSource({ hosts: [], shards: [] })
-  const { server, warnings } = await startWeb(t, source, {}, { files: new FileShelf(state) })
+  const { server, warnings } = await startWeb(t, source, {}, { files: shelf })
   const get = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
     const response = await fetch(new URL(path, server.url), { headers, method })
     return { response, body: Buffer.from(await response.arrayBuffer()) }
   }
-  return { files, records, get, warnings, port: server.port, folder }
+  return { ...made, get, warnings, port: server.port }
 }
 
 test('whole, in part, by HEAD, and not again for who has it', async (t) => {
@@ -75,7 +55,7 @@ test('whole, in part, by HEAD, and not again for who has it', async (t) => {
   const header = (name: string): string | null => response.headers.get(name)
   assert.equal(header('etag'), `"${file.sha256}"`)
   assert.equal(header('accept-ranges'), 'bytes')
-  assert.equal(header('content-length'), String(BYTES))
+  assert.equal(header('content-length'), String(SHARD_BYTES))
   assert.equal(header('content-disposition'), `attachment; filename="a_b.gguf"; filename*=UTF-8''a%20b.gguf`)
   const digest = createHash('sha256').update(file.bytes).digest('base64')
   assert.equal(header('repr-digest'), `sha-256=:${digest}:`)
@@ -83,25 +63,25 @@ test('whole, in part, by HEAD, and not again for who has it', async (t) => {
     Range: 'bytes=1000000-2100000',
   })
   assert.equal(part.response.status, 206)
-  assert.equal(part.response.headers.get('content-range'), `bytes 1000000-2100000/${BYTES}`)
+  assert.equal(part.response.headers.get('content-range'), `bytes 1000000-2100000/${SHARD_BYTES}`)
   assert.ok(part.body.equals(file.bytes.subarray(1_000_000, 2_100_001)))
   const head = await get('/files/a%20b.gguf', { Range: 'bytes=-5' }, 'HEAD')
   assert.deepEqual(
     [head.response.status, head.response.headers.get('content-length'), head.body.length],
     [206, '5', 0],
   )
-  const beyond = await get('/files/a%20b.gguf', { Range: `bytes=${BYTES}-` })
+  const beyond = await get('/files/a%20b.gguf', { Range: `bytes=${SHARD_BYTES}-` })
   assert.deepEqual(
     [beyond.response.status, beyond.response.headers.get('content-range')],
-    [416, `bytes */${BYTES}`],
+    [416, `bytes */${SHARD_BYTES}`],
   )
   assert.equal((await get('/files/a%20b.gguf', { 'If-None-Match': `"${file.sha256}"` })).response.status, 304)
   const changed = await get('/files/a%20b.gguf', { Range: 'bytes=0-9', 'If-Range': '"other"' })
-  assert.equal(changed.body.length, BYTES)
+  assert.equal(changed.body.length, SHARD_BYTES)
   const { files: listed } = JSON.parse(String((await get('/files')).body))
   assert.deepEqual(listed, [
     {
-      ...{ name: 'a b.gguf', length: BYTES, infoHash: file.infoHash, sha256: file.sha256 },
+      ...{ name: 'a b.gguf', length: SHARD_BYTES, infoHash: file.infoHash, sha256: file.sha256 },
       path: `/files/${file.infoHash}/a%20b.gguf`,
     },
   ])
@@ -141,7 +121,7 @@ test('what is not what was hashed is not given away; new records are seen', asyn
   assert.ok(file)
   await appendFile(file.path, 'x')
   assert.equal((await get('/files/x.gguf')).response.status, 404)
-  const length = BYTES + 1
+  const length = SHARD_BYTES + 1
   const hashed = hashFile({ path: file.path, name: 'x.gguf', pieceLength: pieceLengthFor(length) })
   assert.ok(hashed.kind === 'hashed')
   await records.save({ ...hashed, path: file.path })

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { until } from '../helpers/until.ts'
 import { ask, FeedClient } from './clients.ts'
 import { MadeSource, madeCopy, madeFleet, madeHost, madeShard, startWeb } from './fleet-kit.ts'
+import { makeShelf } from './shelf-kit.ts'
 
 interface Json {
   readonly [key: string]: Json
@@ -61,14 +62,17 @@ function fullSource(): MadeSource {
 
 test('every path answers as the document says', async (t) => {
   const source = fullSource()
-  const { server } = await startWeb(t, source)
+  const { shelf, files } = await makeShelf(t, ['a b.gguf'])
+  const { server } = await startWeb(t, source, {}, { files: shelf })
   const document = JSON.parse((await ask('/api/openapi.json', server)).body) as Json
   assert.match(String(document['openapi']), /^3\.1\./)
   const validate = validator(document)
   const { infoHash } = source.status.shards[0]!
   for (const [path, { get }] of Object.entries(document['paths']!)) {
     if (path === '/ws') continue
-    const { status, headers, body } = await ask(path.replace('{infoHash}', infoHash), server)
+    const shown = path.startsWith('/files') ? files[0]!.infoHash : infoHash
+    const asked = path.replace('{infoHash}', shown).replace('{name}', 'a%20b.gguf')
+    const { status, headers, body } = await ask(asked, server)
     const { description, content } = get!['responses']![String(status)]!
     assert.ok(typeof description === 'string' && status === 200, path)
     const type = String(headers['content-type']).split(';')[0]!
@@ -78,6 +82,7 @@ test('every path answers as the document says', async (t) => {
   }
   for (const [path, status] of [
     ['/api/shards/{infoHash}', 404],
+    ['/files/{infoHash}/{name}', 404],
     ['/api/status', 403],
   ] as const) {
     const headers: Readonly<Record<string, string>> = status === 403 ? { Host: 'evil.example' } : {}
