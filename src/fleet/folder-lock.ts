@@ -8,7 +8,7 @@ import { access, link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asDiskError, FailedError, systemCode } from '../errors.ts'
-import { makePrivateFolder } from '../library/atomic-file.ts'
+import { makePrivateFolder, removeLeftovers } from '../library/atomic-file.ts'
 
 const LOCK_FILE = 'lock'
 /** Takers that find a dead lock at once settle it in a few rounds; more would be a fault of ours. */
@@ -50,6 +50,7 @@ async function takeLock(path: string, inUse: (pid: number) => string): Promise<F
       if (pid !== null) throw new FailedError('locked', inUse(pid))
       if ((await put(own, path)) || (await takeOver(own, path))) {
         held.add(path)
+        await removeLeftovers(dirname(path))
         return { release: () => release(path) }
       }
     }

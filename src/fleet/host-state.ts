@@ -3,10 +3,10 @@
  * file in the state folder.
  */
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskError, messageOf, systemCode } from '../errors.ts'
-import { TEMPORARY_FILE, writeFileAtomic } from '../library/atomic-file.ts'
+import { writeFileAtomic } from '../library/atomic-file.ts'
 import { isInfoHash } from '../metainfo/info-hash.ts'
 import { type PeerAddress, peerAddress } from '../metainfo/peer-address.ts'
 
@@ -28,13 +28,11 @@ const newId = (): string => randomBytes(20).toString('hex')
 const freshState = (): HostState => ({ hostId: newId(), nodeId: newId(), port: 0, dhtPort: 0, nodes: [] })
 
 /**
- * Reads the state; whatever is missing or damaged is replaced by new values. What a killed process left half-written
- * beside it is removed: the folder is the caller's alone.
+ * Reads the state; whatever is missing or damaged is replaced by new values.
  * @throws {DiskError} when it is there and cannot be read: a new identity would replace one that is not lost
  */
 export async function loadHostState(stateDir: string): Promise<HostState> {
   const fresh = freshState()
-  await removeHalfWritten(stateDir)
   const text = await readState(join(stateDir, STATE_FILE))
   if (text === null) return fresh
   try {
@@ -64,14 +62,6 @@ async function readState(path: string): Promise<string | null> {
     if (code === 'ENOENT') return null
     const advice = 'repair it or its disk, or remove it to start with a new identity'
     throw new DiskError(code, `cannot read ${path}: ${messageOf(error)}; ${advice}`, { cause: error })
-  }
-}
-
-async function removeHalfWritten(stateDir: string): Promise<void> {
-  const names = await readdir(stateDir).catch(() => [])
-  for (const name of names) {
-    if (!name.startsWith(`.${STATE_FILE}.`) || !TEMPORARY_FILE.test(name)) continue
-    await rm(join(stateDir, name), { force: true }).catch(() => undefined) // in nobody's way
   }
 }
 

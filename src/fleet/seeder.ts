@@ -5,7 +5,7 @@
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
-import { makeFolder } from '../library/atomic-file.ts'
+import { makeFolder, removeLeftovers } from '../library/atomic-file.ts'
 import { HashPool } from '../library/hash-pool.ts'
 import { type ShardFile, ShardLibrary } from '../library/shard-library.ts'
 import { realPathOfRoot } from '../library/walk.ts'
@@ -140,6 +140,7 @@ export class Seeder implements AsyncDisposable {
         },
       )
       await makeFolder(options.torrentsDir)
+      await removeLeftovers(options.torrentsDir)
       seeder = new Seeder(options, listener, { network, state, lock, log })
       try {
         await seeder.#begin()

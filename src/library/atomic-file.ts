@@ -3,7 +3,8 @@
  * whole.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { asDiskError, systemCode } from '../errors.ts'
 
@@ -37,6 +38,19 @@ export async function writeFileAtomic(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
     throw asDiskError(error, path)
+  }
+}
+
+/** A write takes milliseconds, on a disk that hangs a minute: what is older belongs to a process that was killed. */
+const LEFTOVER_MS = 10 * 60_000
+
+/** Removes half-written files that killed processes left in a folder. Never throws: they do no harm. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!TEMPORARY_FILE.test(name)) continue
+    const path = join(folder, name)
+    const { mtimeMs = Number.POSITIVE_INFINITY } = await stat(path).catch(() => ({}) as Partial<Stats>)
+    if (Date.now() - mtimeMs > LEFTOVER_MS) await rm(path, { force: true }).catch(() => undefined)
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DiskError, FailedError } from '../../src/errors.ts'
@@ -31,11 +31,15 @@ test('a file that cannot be read is no reason for a new identity', async (t) => 
   )
 })
 
-test('what a killed process left half-written goes with the next start', async (t) => {
+test('what a killed process left half-written goes with a later start, and not what is being written', async (t) => {
   const folder = await temporaryFolder(t)
-  await writeFile(join(folder, '.host.json.0b7c.tmp'), '{"version":')
-  await loadHostState(folder)
-  assert.deepEqual(await readdir(folder), [])
+  const [old, young] = [join(folder, '.host.json.0b7c.tmp'), join(folder, '.lock.77.tmp')]
+  for (const path of [old, young]) await writeFile(path, '{"version":')
+  const hourAgo = new Date(Date.now() - 3_600_000)
+  await utimes(old, hourAgo, hourAgo)
+  const lock = await lockFolder(folder, String)
+  assert.deepEqual((await readdir(folder)).sort(), ['.lock.77.tmp', 'lock'])
+  await lock.release()
 })
 
 test('saves that fail are told of once, until one has worked', async () => {
