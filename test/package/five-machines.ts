@@ -1,7 +1,7 @@
 /**
- * Five minutes for somebody who runs llama.cpp on five machines: the commands of the README's “Your machines”, one by one, by somebody who
- * starts with a tarball and a folder of models on the first machine. Part of `npm run test:install`; prints how long
- * each step took.
+ * Five minutes for somebody who runs llama.cpp on five machines: the commands of the README's "Your machines", one by
+ * one, by somebody who starts with a tarball and a folder of models on the first machine. Part of `npm run
+ * test:install`; prints how long each step took.
  */
 import assert from 'node:assert/strict'
 import { copyFile, mkdir } from 'node:fs/promises'
