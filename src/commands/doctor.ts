@@ -7,45 +7,24 @@ import type { Finding } from '../fleet/doctor/finding.ts'
 import { printable } from '../log.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { DHT_OPTIONS, dhtChoice, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import {
+  DHT_OPTIONS,
+  dhtChoice,
+  HOST_OPTIONS,
+  JSON_OPTION,
+  LISTEN_OPTIONS,
+  SHARD_FOLDERS,
+} from './options.ts'
 import { seedCommand } from './seed.ts'
 import { wrap } from './table.ts'
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', {
-      type: 'string',
-      array: true,
-      describe: 'folder with .gguf files; repeatable',
-      defaultDescription: DEFAULTS.shardsDir,
-    })
+    .positional('dir', SHARD_FOLDERS)
     .options({
       ...LISTEN_OPTIONS,
       ...DHT_OPTIONS,
-      'state-dir': {
-        type: 'string',
-        default: DEFAULTS.stateDir,
-        requiresArg: true,
-        describe: 'folder for identity and records',
-      },
-      'torrents-dir': {
-        type: 'string',
-        default: DEFAULTS.torrentsDir,
-        requiresArg: true,
-        describe: 'folder for .torrent files',
-      },
-      'max-conns': {
-        type: 'number',
-        default: DEFAULTS.maxConns,
-        requiresArg: true,
-        describe: 'connections at once',
-      },
-      advertise: {
-        type: 'string',
-        array: true,
-        requiresArg: true,
-        describe: 'HOST:PORT others reach this host at',
-      },
+      ...HOST_OPTIONS,
       ...JSON_OPTION,
     } as const)
     .example('$0 doctor', 'a host as `seed` would start it here')

@@ -31,6 +31,42 @@ export const LISTEN_OPTIONS = {
   },
 } as const
 
+/** Positional of who seeds. */
+export const SHARD_FOLDERS = {
+  type: 'string',
+  array: true,
+  describe: 'folder with .gguf files; repeatable',
+  defaultDescription: DEFAULTS.shardsDir,
+} as const
+
+/** What a host is, wherever it listens. */
+export const HOST_OPTIONS = {
+  'state-dir': {
+    type: 'string',
+    default: DEFAULTS.stateDir,
+    requiresArg: true,
+    describe: 'folder for identity and records',
+  },
+  'torrents-dir': {
+    type: 'string',
+    default: DEFAULTS.torrentsDir,
+    requiresArg: true,
+    describe: 'folder for .torrent files',
+  },
+  'max-conns': {
+    type: 'number',
+    default: DEFAULTS.maxConns,
+    requiresArg: true,
+    describe: 'connections at once',
+  },
+  advertise: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe: 'HOST:PORT others reach this host at; added to magnets (x.pe)',
+  },
+} as const
+
 /** Which DHT. */
 export const DHT_OPTIONS = {
   bootstrap: {

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import type { Argv } from 'yargs'
-import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
+import { parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
 import { type SwarmError, UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import { chooseFleet, fleetLabel } from '../fleet/membership/fleet-key.ts'
@@ -13,7 +13,15 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import {
+  DHT_OPTIONS,
+  dhtChoice,
+  FLEET_OPTIONS,
+  HOST_OPTIONS,
+  JSON_OPTION,
+  LISTEN_OPTIONS,
+  SHARD_FOLDERS,
+} from './options.ts'
 import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
 import { RECHECK_OPTIONS, recheckedLine, recheckRate } from './recheck.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
@@ -40,42 +48,14 @@ const OPTIONS = {
     describe: 'what this host is called in its fleet',
     defaultDescription: "this machine's name",
   },
-  'state-dir': {
-    type: 'string',
-    default: DEFAULTS.stateDir,
-    requiresArg: true,
-    describe: 'folder for identity and records',
-  },
-  'torrents-dir': {
-    type: 'string',
-    default: DEFAULTS.torrentsDir,
-    requiresArg: true,
-    describe: 'folder for .torrent files',
-  },
+  ...HOST_OPTIONS,
   'upload-limit': { type: 'string', requiresArg: true, describe: 'bytes a second over all peers, like 10M' },
-  'max-conns': {
-    type: 'number',
-    default: DEFAULTS.maxConns,
-    requiresArg: true,
-    describe: 'connections at once',
-  },
-  advertise: {
-    type: 'string',
-    array: true,
-    requiresArg: true,
-    describe: 'HOST:PORT others reach this host at; added to magnets (x.pe)',
-  },
   ...JSON_OPTION,
 } as const
 
 const builder = (yargs: Argv) =>
   yargs
-    .positional('dir', {
-      type: 'string',
-      array: true,
-      describe: 'folder with .gguf files; repeatable',
-      defaultDescription: DEFAULTS.shardsDir,
-    })
+    .positional('dir', SHARD_FOLDERS)
     .options(OPTIONS)
     .example('$0 seed ~/models', 'seed every whole .gguf file under ~/models')
     .example('$0 seed ~/models --bootstrap 10.0.0.1:51820', 'in the private DHT of that bootstrap node')
