@@ -32,7 +32,7 @@ test('the bootstrap goes for good while a shard is fetched: hosts go on, and are
   }
   const [aFile, bFile] = originals as [string, string]
   const { address: bootstrap, cli } = await startBootstrap(t)
-  const args = ['--upload-limit', '1M']
+  const args = ['--upload-limit', '400K']
   const [aHome, bHome] = [join(folder, 'a-home'), join(folder, 'b-home')]
   const a = await startHost(t, join(folder, 'a'), { bootstrap, args, home: aHome })
   const b = await startHost(t, join(folder, 'b'), { bootstrap, home: bHome })

@@ -13,8 +13,9 @@ import { startCli } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const READY_TIMEOUT_MS = 30_000
-/** Measured 1.5 s; an address that leads nowhere costs some 10 s. */
+/** Measured 1.5 s; an address that leads nowhere costs some 10 s, each time. */
 const FETCH_LIMIT_MS = 8_000
+const ATTEMPTS = 3
 
 test('a host that shares a machine with its bootstrap is found from another', {
   skip: skipWithout(),
@@ -32,11 +33,19 @@ test('a host that shares a machine with its bootstrap is found from another', {
   const host = startCli(t, ['seed', join(folder, 'shards'), ...folders, '--json'], here)
   const { infoHash } = await host.waitForEvent('announced', { timeoutMs: READY_TIMEOUT_MS })
 
-  const start = performance.now()
-  const from = ['--bootstrap', `${here.address}:51820`, '--timeout', '30', '--json']
-  const got = startCli(t, ['get', infoHash, '--out', join(folder, 'got'), ...from], there)
-  await got.waitForEvent('done', { timeoutMs: READY_TIMEOUT_MS })
-  const tookMs = performance.now() - start
-  t.diagnostic(`fetched after ${(tookMs / 1000).toFixed(1)} s`)
-  assert.ok(tookMs < FETCH_LIMIT_MS, `took ${tookMs} ms`)
+  const fetch = async (out: string): Promise<number> => {
+    const start = performance.now()
+    const from = ['--bootstrap', `${here.address}:51820`, '--timeout', '30', '--json']
+    const got = startCli(t, ['get', infoHash, '--out', join(folder, out), ...from], there)
+    await got.waitForEvent('done', { timeoutMs: READY_TIMEOUT_MS })
+    const tookMs = performance.now() - start
+    t.diagnostic(`fetched after ${(tookMs / 1000).toFixed(1)} s`)
+    return tookMs
+  }
+  // A busy machine may be slow once or twice.
+  const took: number[] = []
+  while (took.length < ATTEMPTS && !took.some((ms) => ms < FETCH_LIMIT_MS)) {
+    took.push(await fetch(`got-${took.length}`))
+  }
+  assert.ok(Math.min(...took) < FETCH_LIMIT_MS, `took ${took.join(', ')} ms`)
 })

@@ -61,7 +61,7 @@ test('kill -9 at any moment, and go on', async (t) => {
     )
     assert.deepEqual(await visibleFiles(out), [], 'nothing is shown before it is whole')
   }
-  assert.ok(verifiedBytes > BYTES / 10 && verifiedBytes < BYTES, `the kills came in time: ${verifiedBytes}`)
+  assert.ok(verifiedBytes > 0 && verifiedBytes < BYTES, `the kills came in time: ${verifiedBytes}`)
   const last = get()
   await moving(last, verifiedBytes)
   await assertGot(await ended(last), [original])

@@ -98,7 +98,12 @@ export const qbittorrent: ClientKind = {
       timeoutMs: CLIENT_START_TIMEOUT_MS,
       what: 'qBittorrent to answer',
     })
-    if (setUp.opensTorrentFirst) await add({ torrentFile: fleetTorrent }, { savepath: folder })
+    if (setUp.opensTorrentFirst) {
+      await add({ torrentFile: fleetTorrent }, { savepath: folder })
+      // A search that goes out before a node is known comes again after minutes.
+      const knowsNodes = async (): Promise<boolean> => JSON.parse(await call('transfer/info')).dht_nodes > 0
+      await until(knowsNodes, { timeoutMs: CLIENT_START_TIMEOUT_MS, what: 'qBittorrent to know DHT nodes' })
+    }
     return {
       async download(source, { timeoutMs }) {
         return (await whole(await add(source, { savepath: folder }), timeoutMs)).content_path
