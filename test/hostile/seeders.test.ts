@@ -1,6 +1,7 @@
 /** Peers that offer a torrent and lie about it: each is outlived, and an honest one finishes the download. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import bencode from 'bencode'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { until } from '../helpers/until.ts'
@@ -155,6 +156,18 @@ test('a peer that claims every piece and refuses each', { timeout: 60_000 }, asy
   assert.ok((await download.done(30_000)).equals(content.bytes))
   t.diagnostic(`${refused} requests were refused`)
   assert.ok(refused < 2_000, `${refused} requests went to a peer that only refuses`)
+})
+
+test('a peer that is cut off for what it sends is left alone', { timeout: 60_000 }, async (t) => {
+  const content = await makeContent(t)
+  const noMessage = message(ID.have, uint32(2 ** 31 - 1))
+  const peer = await liar(t, content, [...OFFER, noMessage])
+  const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
+  await until(() => peer.met.some((met) => met.handshaken && met.closed), { timeoutMs: 30_000 })
+  await pause(4_000) // the engine dials again after one second, and after five
+  assert.equal(peer.met.filter(({ handshaken }) => handshaken).length, 1)
+  download.torrent.dial(await honestSeed(t, content))
+  assert.ok((await download.done()).equals(content.bytes))
 })
 
 test('a peer that sends blocks nobody asked for', { timeout: 60_000 }, async (t) => {

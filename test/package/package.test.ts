@@ -63,7 +63,8 @@ test('it carries the licence of everything that is in it', async () => {
   const own = ['bencode', 'chokidar', 'smol-toml', 'webtorrent', 'ws', 'yargs', 'preact', 'uplot']
   const theirs = ['bittorrent-protocol', 'k-rpc', 'streamx', 'ut_metadata', 'rolldown']
   for (const name of [...own, ...theirs]) assert.ok(titles.includes(name), name)
-  for (const name of ['bittorrent-tracker', 'node-fetch']) assert.ok(!titles.includes(name), `${name} is left out`)
+  for (const name of ['bittorrent-tracker', 'node-fetch'])
+    assert.ok(!titles.includes(name), `${name} is left out`)
 })
 
 test('publint finds nothing', async () => {

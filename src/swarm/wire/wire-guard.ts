@@ -55,6 +55,11 @@ const PARTS = [
   'setInfoHash',
 ] as const
 
+const refused = new WeakSet<Wire>()
+
+/** Was it closed for what the peer sent? */
+export const wasRefused = (wire: Wire): boolean => refused.has(wire)
+
 let installed = false
 
 /**
@@ -95,6 +100,7 @@ export function outgoingWire(): Wire {
 /** Drops a wire at once and counts why: nothing it sent is parsed any more. */
 function refuse(wire: Wire, why: keyof typeof counters): void {
   counters[why]++
+  refused.add(wire)
   wire._buffer = []
   wire._bufferSize = 0
   readerOf(wire).stop()

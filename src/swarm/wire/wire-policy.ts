@@ -10,12 +10,14 @@ import type { PeerAddress } from '../../metainfo/peer-address.ts'
 import { isLoopback, plainAddress, resolveAddress } from '../address.ts'
 import type { AllowedPeers } from '../allowed-peers.ts'
 import { REQUEST_QUEUE_LENGTH } from '../seeding/upload-queue.ts'
-import { limitPieces } from './wire-guard.ts'
+import { limitPieces, wasRefused } from './wire-guard.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
 const NO_RECONNECT = 1_000
 /** How long a peer known to be a seed is left alone by a torrent that is complete itself. */
 const SEED_MEMORY_MS = 60 * 60_000
+/** How long a peer is left alone that floods or sends what no message is: the engine would dial it again each second. */
+const REFUSED_MEMORY_MS = 60_000
 /** Peers known per torrent: PEX and DHT replies name any number, and each is an object and a dial. */
 const MAX_KNOWN_PEERS = 1_000
 /**
@@ -66,6 +68,7 @@ export class WirePolicy {
   readonly #context: PolicyContext
   readonly #self = new Remembered<true>()
   readonly #seeds = new Remembered<number>()
+  readonly #refused = new Remembered<number>()
   readonly #plaintext = new Remembered<true>()
   /** Peers that sent wrong data, by address and by peer id; and how many of them one host has had. */
   readonly #liars = new Remembered<true>()
@@ -126,11 +129,13 @@ export class WirePolicy {
     return ofHost >= MAX_LIARS_PER_HOST || names.some((name) => this.#liars.get(name))
   }
 
-  /** Is there no use in a connection to this address: ourselves, a liar, or a seed while we are one? */
+  /** Is there no use in a connection to this address: ourselves, a liar, a flood, or a seed while we are one? */
   #isPointless(address: string): boolean {
     const host = hostOf(address)
     if (this.#self.get(address) || this.#isLiar(host, address) || this.#context.isMet?.(address)) return true
-    return this.#torrent.done && (this.#seeds.get(address) ?? 0) > performance.now()
+    const until = (times: Remembered<number>): number => times.get(address) ?? 0
+    const now = performance.now()
+    return until(this.#refused) > now || (this.#torrent.done && until(this.#seeds) > now)
   }
 
   #hasRoomFor(address: string, source: string | undefined): boolean {
@@ -157,6 +162,10 @@ export class WirePolicy {
       wire.destroy()
       return
     }
+    wire.once('close', () => {
+      if (wasRefused(wire) && address !== undefined)
+        this.#refused.set(address, performance.now() + REFUSED_MEMORY_MS)
+    })
     limitPieces(wire, () => torrent.pieces.length)
     Object.assign(wire.extendedHandshake, { v: CLIENT_NAME, p: port(), reqq: REQUEST_QUEUE_LENGTH })
     // Once: each is a ping to a port of the peer's choice.
