@@ -22,7 +22,7 @@ test('a server that restarts: a plain word, then everything as it is now', { ski
   const { port } = server
   assert.match(await textOf(page, '.connection'), /^live$/)
   await server.stop()
-  await page.getByText('Connection lost').waitFor()
+  await page.locator('.banner').getByText('Connection lost').waitFor()
   assert.match(
     await textOf(page, '.banner'),
     /^Connection lost \d+ s ago, trying again; what you see is from \d\d:\d\d:\d\d\.$/,

@@ -53,16 +53,17 @@ test('a whole shard: all pieces seen, metainfo by infohash, chosen pieces fetche
 
 test('bytes that changed on disk are refused by the host, and the probe says which piece', async (t) => {
   const { path, address, shard } = await startSeed(t)
+  // Connected before, as the host may see the change before it is asked, and then it withdraws the shard.
+  await using probe = await PeerProbe.connect(address, shard.infoHash, NEVER)
+  await probe.seenPieces(PIECES)
+  const metainfo = await probe.metainfo()
   await using file = await open(path, 'r+')
   await file.write(Buffer.from('wrong'), 0, 5, 5 * PIECE_LENGTH)
   await file.close()
-  await assert.rejects(
-    probePieces(address, shard, [5], NEVER),
-    ({ code, message }: Error & { code: string }) => {
-      t.diagnostic(message)
-      return code === 'refused' && message.includes('piece 5') && message.includes(`:${address.port}`)
-    },
-  )
+  await assert.rejects(probe.piece(metainfo, 5), ({ code, message }: Error & { code: string }) => {
+    t.diagnostic(message)
+    return code === 'refused' && message.includes('piece 5') && message.includes(`:${address.port}`)
+  })
 })
 
 test('a peer that sends other bytes than it says is found out', async (t) => {
