@@ -4,13 +4,17 @@
  *   node test/run.ts                the short form, under three minutes on two cores
  *   node test/run.ts long           the other groups: what takes patience, standard clients, browser, llama.cpp, the package
  *   node test/run.ts swarm page …   these groups
+ *   … --again                       files that failed once more, each alone: on a machine that others use a test may starve;
+ *                                   it says which
  *
  * Groups are in lanes that run beside each other: some compute, some mostly wait for processes or for other programs.
  * Within a lane they run one after the other.
  */
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildProgram } from './helpers/program.ts'
 
 interface Group {
@@ -77,20 +81,29 @@ const GROUPS: Readonly<Record<string, Group>> = {
   // Minutes and hundreds of megabytes: before a release.
   deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
 }
+const FAILED_FILES = join(import.meta.dirname, 'failed-files.ts')
 /** Each file is a process, and most load the same sources. */
 const COMPILED = join(import.meta.dirname, '../node_modules/.cache/gguf-swarm-compiled')
 /** No file takes so long, and one that hangs is ended. */
 const FILE_TIMEOUT_MS = 600_000
 
-const chosen = wanted(process.argv.slice(2))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { again: { type: 'boolean', default: false } },
+})
+const chosen = wanted(positionals)
 const lanes = [...new Set(chosen.map((name) => groupOf(name).lane))].map((lane) =>
   chosen.filter((name) => groupOf(name).lane === lane),
 )
 await buildProgram()
-const results = await Promise.all(lanes.map((names) => runLane(names)))
-const failed = results.flat()
-console.log(failed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# failed: ${failed.join(', ')}`)
-process.exitCode = failed.length === 0 ? 0 : 1
+const failed = (await Promise.all(lanes.map((names) => runLane(names)))).flat()
+const stillFailed = values.again ? await runAgain(failed) : failed
+const passedAlone = failed.filter((file) => !stillFailed.includes(file))
+if (passedAlone.length > 0) console.log(`# failed among others, passed alone: ${passedAlone.join(', ')}`)
+console.log(
+  stillFailed.length === 0 ? `# all green: ${chosen.join(', ')}` : `# failed: ${stillFailed.join(', ')}`,
+)
+process.exitCode = stillFailed.length === 0 ? 0 : 1
 
 function wanted(names: readonly string[]): readonly string[] {
   const form = names.length === 0 ? undefined : names[0] === 'long' ? 'long' : null
@@ -104,21 +117,40 @@ function groupOf(name: string): Group {
   return group
 }
 
-/** Gives the groups that failed. */
+/** Gives the files that failed. */
 async function runLane(names: readonly string[]): Promise<readonly string[]> {
-  const bad: string[] = []
-  for (const name of names) if (!(await runGroup(name))) bad.push(name)
-  return bad
+  const failed: string[] = []
+  for (const name of names) {
+    const { files: patterns, leaveOut = [], parallel } = groupOf(name)
+    const files = globSync([...patterns], { exclude: leaveOut }).sort()
+    if (files.length === 0) throw new Error(`test group ${name} has no files`)
+    console.log(`# ${name}: ${files.length} files`)
+    failed.push(...(await runFiles(name, files, parallel)))
+  }
+  return failed
 }
 
-/** What a group prints comes in one piece when it has ended, so that two lanes can be told apart. */
-async function runGroup(name: string): Promise<boolean> {
-  const { files: patterns, leaveOut = [], parallel } = groupOf(name)
-  const files = globSync([...patterns], { exclude: leaveOut }).sort()
-  if (files.length === 0) throw new Error(`test group ${name} has no files`)
-  console.log(`# ${name}: ${files.length} files`)
-  const options = ['--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${parallel}`]
-  const child = spawn(process.execPath, [...options, ...files], {
+async function runAgain(files: readonly string[]): Promise<readonly string[]> {
+  const failed: string[] = []
+  for (const file of files) failed.push(...(await runFiles(`${file}, again`, [file], 1)))
+  return failed
+}
+
+/** What they print comes in one piece when they have ended, so that two lanes can be told apart. */
+async function runFiles(
+  what: string,
+  files: readonly string[],
+  parallel: number,
+): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'gguf-swarm-run-'))
+  const list = join(folder, 'failed')
+  const options = [
+    `--test-timeout=${FILE_TIMEOUT_MS}`,
+    `--test-concurrency=${parallel}`,
+    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+    ...[`--test-reporter=${FAILED_FILES}`, `--test-reporter-destination=${list}`],
+  ]
+  const child = spawn(process.execPath, ['--test', ...options, ...files], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
   })
@@ -128,6 +160,9 @@ async function runGroup(name: string): Promise<boolean> {
   child.stdout.on('data', say)
   child.stderr.on('data', say)
   const status = await new Promise((resolve) => child.on('close', resolve))
-  if (said.length > 0) console.log(`# ${name} has ended:\n${Buffer.concat(said)}`)
-  return status === 0
+  if (said.length > 0) console.log(`# ${what} has ended:\n${Buffer.concat(said)}`)
+  const failed = existsSync(list) ? readFileSync(list, 'utf8').split('\n').filter(Boolean) : []
+  rmSync(folder, { recursive: true })
+  // A run that fails without a failed test is broken as a whole.
+  return status === 0 ? [] : failed.length > 0 ? failed : files
 }
