@@ -1,10 +1,11 @@
 /** The program under test and under the clock: as it is built for publishing, or, run by hand, its sources. */
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeDist } from '../../packaging/dist.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const CACHE = join(ROOT, 'node_modules/.cache')
 /** Names the built program for the processes that a runner starts. */
 const VARIABLE = 'GGUF_TEST_CLI'
 
@@ -19,7 +20,10 @@ export function programPath(): string {
  */
 export async function buildProgram(): Promise<void> {
   if (process.env[VARIABLE] !== undefined) return // by the process that started this one
-  const built = join(ROOT, 'node_modules/.cache/gguf-swarm-tested')
+  // A folder of its own: several runs may go on in one checkout.
+  mkdirSync(CACHE, { recursive: true })
+  const built = mkdtempSync(join(CACHE, 'gguf-swarm-tested-'))
+  process.on('exit', () => rmSync(built, { recursive: true, force: true }))
   await writeDist(join(built, 'dist'))
   cpSync(join(ROOT, 'bin'), join(built, 'bin'), { recursive: true })
   writeFileSync(join(built, 'package.json'), '{ "type": "module" }')
