@@ -11,6 +11,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { afterTest } from '../../helpers/after-test.ts'
 import { type Host, program, skipWithout, testNetwork } from '../../helpers/netns.ts'
 import { type AnyEvent, startProcess } from '../../helpers/process.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
@@ -44,6 +45,12 @@ function makeRoot(root: string): void {
   for (const path of ['etc/resolv.conf', 'etc/ssl/certs/ca-certificates.crt']) {
     cpSync(join('/', path), join(root, path), { dereference: true })
   }
+}
+
+/** As every container has it: the compiler of the build asks there who it is. */
+function mountProc(t: TestContext, root: string): void {
+  execFileSync('mount', ['-t', 'proc', 'proc', join(root, 'proc')])
+  afterTest(t, () => void execFileSync('umount', ['--lazy', join(root, 'proc')]))
 }
 
 function aptSources(): string {
@@ -153,7 +160,7 @@ function start(t: TestContext, image: Image, host: Host, data: string, args: rea
     t,
     'chroot',
     [...command, ...entrypoint, ...args],
-    { netns: host.netns, env: { ...env, HOME: data, PATH: '/usr/local/bin:/usr/bin:/bin' } },
+    { netns: host.netns, env: { ...env, HOME: data, PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } },
   )
 }
 
@@ -162,10 +169,11 @@ test('an image as the Dockerfile makes it, a fleet as the compose file has it', 
 }, async (t) => {
   const root = join(await temporaryFolder(t), 'root')
   makeRoot(root)
+  mountProc(t, root)
   addNode(root)
   const image = build(root)
-  const size = execFileSync('du', ['-sm', join(root, 'opt/gguf-swarm')], { encoding: 'utf8' }).split('\t')[0]
-  t.diagnostic(`${size} MB in /opt/gguf-swarm`)
+  const installed = join(root, 'usr/local/lib/node_modules/gguf-swarm')
+  t.diagnostic(`${execFileSync('du', ['-sm', installed], { encoding: 'utf8' }).split('\t')[0]} MB`)
   assert.deepEqual(image.entrypoint, ['gguf-swarm'])
 
   const network = testNetwork(t)
