@@ -259,3 +259,11 @@ export function machineCpuSeconds(): number {
 export function costSince(before: Cost, now: Cost): Cost {
   return { cpuSeconds: now.cpuSeconds - before.cpuSeconds, peakRssBytes: now.peakRssBytes }
 }
+
+/** Of processes that run at the same time. */
+export function sumCosts(costs: readonly Cost[]): Cost {
+  return {
+    cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+    peakRssBytes: costs.reduce((sum, { peakRssBytes }) => sum + peakRssBytes, 0),
+  }
+}

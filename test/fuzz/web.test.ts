@@ -81,7 +81,8 @@ const headerText = fc.oneof(
     'bytes=0-',
     'x'.repeat(9_000),
   ),
-  fc.string({ unit: 'binary', maxLength: 30 }),
+  // Not as a string of all Unicode: what the generator keeps for that, 60 MB, would be taken for the server's.
+  fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
 )
 const request: Arbitrary<Buffer> = fc
   .tuple(

@@ -1,6 +1,7 @@
 /**
  * A program that floods, started by `test/soak/floods.ts` at the lowest priority, as one on another machine would take
- * nothing from this one: `node flood.ts KIND PORT INFOHASH`. Says on standard output how much it has sent.
+ * nothing from this one: `node flood.ts KIND PORT INFOHASH`. Says on standard output that it is under way, and at its end
+ * how much it has sent.
  */
 import { createSocket } from 'node:dgram'
 import { connect, type Socket } from 'node:net'
@@ -9,6 +10,8 @@ import bencode from 'bencode'
 import { handshake, ID, message, uint32 } from '../hostile/raw-peer.ts'
 
 const TICK_MS = 20
+/** From then on it is a flood: the one that opens fewest connections keeps so many. */
+const UNDER_WAY = 50
 const [kind = '', port = '0', infoHash = ''] = process.argv.slice(2)
 const target = { host: '127.0.0.1', port: Number(port) }
 let sent = 0
@@ -116,6 +119,11 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
     }),
 }
 
+const rising = setInterval(() => {
+  if (sent < UNDER_WAY) return
+  clearInterval(rising)
+  process.stdout.write('under way\n')
+}, TICK_MS)
 process.on('SIGTERM', () => {
   process.stdout.write(`${sent}\n`, () => process.exit())
 })

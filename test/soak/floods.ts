@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { targetOf } from '../fuzz/target-process.ts'
 import { startProcess } from '../helpers/process.ts'
@@ -30,19 +30,25 @@ interface Service {
   readonly work: () => Promise<boolean>
 }
 
-function startFlood(kind: string, port: number, infoHash = ''): () => Promise<number> {
+interface Flood {
+  /** Ends it; gives how much it has sent. */
+  readonly stop: () => Promise<number>
+}
+
+/** Resolves when the flood is under way. */
+async function startFlood(kind: string, port: number, infoHash = ''): Promise<Flood> {
   const script = join(import.meta.dirname, '../helpers/flood.ts')
   const child = spawn('nice', ['-n', '19', process.execPath, script, kind, String(port), infoHash], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  let said = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-  })
-  return async () => {
-    child.kill('SIGTERM')
-    await once(child, 'exit')
-    return Number(said)
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const said = async (): Promise<string> => String((await lines.next()).value)
+  assert.equal(await said(), 'under way', kind)
+  return {
+    stop: async () => {
+      child.kill('SIGTERM')
+      return Number(await said())
+    },
   }
 }
 
@@ -62,23 +68,24 @@ interface Outcome {
 async function compare(kind: string, service: Service, infoHash?: string): Promise<Outcome> {
   const ratios: number[] = []
   const rates: string[] = []
-  let sent = 0
+  let [sent, floodedMs] = [0, 0]
   await service.work()
   const before = rssOf(service.pid)
   let peak = before
   for (let pair = 0; pair < PAIRS; pair++) {
     const quiet = await rateOf(service)
-    const stop = startFlood(kind, service.port, infoHash)
-    await new Promise((resolve) => setTimeout(resolve, 1_000)) // until it is under way
+    const flood = await startFlood(kind, service.port, infoHash)
+    const begun = performance.now()
     const flooded = await rateOf(service)
     peak = Math.max(peak, rssOf(service.pid))
-    sent += await stop()
+    floodedMs += performance.now() - begun
+    sent += await flood.stop()
     ratios.push(flooded / quiet)
     rates.push(`${quiet.toFixed(0)}/${flooded.toFixed(0)}`)
   }
   const ratio = ratios.sort((a, b) => a - b)[Math.floor(PAIRS / 2)]!
   assert.ok(peak - before < MAX_GROWTH_BYTES, `${kind}: grew by ${peak - before} bytes`)
-  const perSecond = sent / ((PAIRS * (PHASE_MS + 1_000)) / 1_000)
+  const perSecond = (sent * 1_000) / floodedMs
   const growth = `${((peak - before) / 1024 ** 2).toFixed(0)} MB more`
   return {
     ratio,

@@ -1,7 +1,7 @@
 /** Who makes torrents, and how. Each is timed as a user would: a program from start to end, a host from order to done. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { costSince, MeasuredProcess } from '../processes.ts'
+import { costSince, MeasuredProcess, sumCosts } from '../processes.ts'
 import { type Client, type CreateJob, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
 import { versionOf } from './tool.ts'
 
@@ -60,12 +60,8 @@ export const mktorrentAndSha256: Client = {
     const startedAt = performance.now()
     const sha256 = new MeasuredProcess('openssl', ['dgst', '-sha256', job.file.path])
     const [made] = await Promise.all([mktorrent.create!(job), sha256.success(TRANSFER_TIMEOUT_MS)])
-    const [a, b] = [made.cost, sha256.cost()]
-    return {
-      torrentFile: made.torrentFile,
-      tookMs: performance.now() - startedAt,
-      cost: { cpuSeconds: a.cpuSeconds + b.cpuSeconds, peakRssBytes: a.peakRssBytes + b.peakRssBytes },
-    }
+    const tookMs = performance.now() - startedAt
+    return { tookMs, torrentFile: made.torrentFile, cost: sumCosts([made.cost, sha256.cost()]) }
   },
 }
 

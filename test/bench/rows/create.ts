@@ -1,7 +1,7 @@
 /** `create`: from a new file, its pages in memory, to its torrent. */
 import { readFile, rm } from 'node:fs/promises'
 import { parseMetainfo } from '../../../src/metainfo/metainfo.ts'
-import type { Client } from '../clients/client.ts'
+import { type Client, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import {
   createTorrentPackage,
   libtorrentCreating,
@@ -9,8 +9,21 @@ import {
   mktorrentAndSha256,
   oursCreating,
 } from '../clients/makers.ts'
-import type { Bench, Contender, ReadyRow, Row } from '../model.ts'
+import type { Bench, BenchFile, Contender, ReadyRow, Row } from '../model.ts'
+import { MeasuredProcess } from '../processes.ts'
 import { present } from './present.ts'
+
+/** What is left when all else is free: one SHA-256 of one file is one sequence, whatever the cores. */
+const sha256Alone = (file: BenchFile): Contender => ({
+  name: 'openssl sha256 alone',
+  apart: true,
+  async run() {
+    const process_ = new MeasuredProcess('openssl', ['dgst', '-sha256', file.path])
+    await process_.success(TRANSFER_TIMEOUT_MS)
+    const value = process_.endedAt! - process_.startedAt
+    return { value, sides: { create: process_.cost() }, bytes: file.length }
+  },
+})
 
 export const create: Row = {
   name: 'create',
@@ -37,6 +50,7 @@ export const create: Row = {
         return { value: made.tookMs, sides: { create: made.cost }, bytes: file.length }
       },
     })
-    return { contenders: there.map(contender), missing, async [Symbol.asyncDispose]() {} }
+    const contenders = [...there.map(contender), sha256Alone(file)]
+    return { contenders, missing, async [Symbol.asyncDispose]() {} }
   },
 }

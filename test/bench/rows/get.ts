@@ -12,6 +12,7 @@ import type { Bench, Contender, ReadyRow, Row } from '../model.ts'
 import { costSince } from '../processes.ts'
 import { Tracker } from '../tracker.ts'
 import { present } from './present.ts'
+import { pullOnce } from './pull.ts'
 
 export const get: Row = {
   name: 'get',
@@ -58,7 +59,7 @@ export const get: Row = {
       },
     })
     return {
-      contenders: there.map(contender),
+      contenders: [...there.map(contender), pullOnce([{ file, seeding: seeder }])],
       missing,
       async [Symbol.asyncDispose]() {
         await seeder.stop()

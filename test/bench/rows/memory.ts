@@ -7,7 +7,7 @@ import { type Bench, nothing, type ReadyRow, type Row, type Sample } from '../mo
 import { costSince, type MeasuredProcess, residentBytes } from '../processes.ts'
 import { makeShelf, type Shelf } from '../shelf.ts'
 import { startOnShelf } from './restart.ts'
-import { startPull } from './seed.ts'
+import { startPull } from './pull.ts'
 
 const SHARD_BYTES = 50_000_000_000
 const SHARDS = 100

@@ -5,10 +5,11 @@ import type { Client, Seeding } from '../clients/client.ts'
 import { libtorrent } from '../clients/libtorrent.ts'
 import { ours } from '../clients/ours.ts'
 import { assertSameBytes } from '../files.ts'
-import type { Bench, Contender, Cost, ReadyRow, Row } from '../model.ts'
-import { costSince } from '../processes.ts'
+import type { Bench, Contender, ReadyRow, Row } from '../model.ts'
+import { costSince, sumCosts } from '../processes.ts'
 import { Tracker } from '../tracker.ts'
 import { present } from './present.ts'
+import { pullOnce } from './pull.ts'
 
 const SHARDS = 4
 
@@ -38,14 +39,15 @@ export const modelRow: Row = {
         const before = hosts.map((host) => host.cost())
         const wanted = files.map((file, index) => ({ file, peer: hosts[index]!.peer }))
         const got = await client.get!({ wanted, folder, address: bench.address, tracker })
-        const seed = sum(hosts.map((host, index) => costSince(before[index]!, host.cost())))
+        const seed = sumCosts(hosts.map((host, index) => costSince(before[index]!, host.cost())))
         for (const [index, { path }] of files.entries()) assertSameBytes(path, got.paths[index]!)
         await rm(folder, { recursive: true, force: true })
         return { value: bytes / 1e3 / got.tookMs, sides: { get: got.cost, seed }, bytes }
       },
     })
+    const shards = files.map((file, index) => ({ file, seeding: hosts[index]! }))
     return {
-      contenders: there.map(contender),
+      contenders: [...there.map(contender), pullOnce(shards)],
       missing,
       async [Symbol.asyncDispose]() {
         await Promise.all(hosts.map((host) => host.stop()))
@@ -53,11 +55,4 @@ export const modelRow: Row = {
       },
     }
   },
-}
-
-function sum(costs: readonly Cost[]): Cost {
-  return {
-    cpuSeconds: costs.reduce((all, { cpuSeconds }) => all + cpuSeconds, 0),
-    peakRssBytes: costs.reduce((all, { peakRssBytes }) => all + peakRssBytes, 0),
-  }
 }

@@ -79,7 +79,9 @@ export const idle: Row = {
   slow: true,
 
   async prepare(bench: Bench): Promise<ReadyRow> {
-    const shelf = await makeShelf(await bench.folder('shelf'), { shards: SHARDS, bytes: SHARD_BYTES })
+    // With true hashes: a host reads its shards again at its leisure, and hashes anew what it finds to be wrong.
+    const shelved = { shards: SHARDS, bytes: SHARD_BYTES, isServed: true }
+    const shelf = await makeShelf(await bench.folder('shelf'), shelved)
     const home = await bench.folder('bootstrap')
     const bootstrap = startOurs(['bootstrap', '--port', '0', '--state-dir', home], bench.address, null)
     const { port } = await bootstrap.event('listening', START_TIMEOUT_MS)

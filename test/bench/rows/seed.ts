@@ -1,46 +1,13 @@
 /** `seed`: how fast a seeder pushes to a bare block puller that drops the data. */
-import { fileURLToPath } from 'node:url'
 import { aria2 } from '../clients/aria2.ts'
-import { type Client, type Seeding, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
+import type { Client, Seeding } from '../clients/client.ts'
 import { libtorrent } from '../clients/libtorrent.ts'
 import { ours } from '../clients/ours.ts'
 import { webtorrent } from '../clients/webtorrent.ts'
 import type { Bench, BenchFile, Contender, ReadyRow, Row, Sample } from '../model.ts'
-import { type BenchEvent, costSince, MeasuredProcess } from '../processes.ts'
+import { costSince } from '../processes.ts'
 import { present } from './present.ts'
-
-const PULLER = fileURLToPath(new URL('../puller.ts', import.meta.url))
-/** So many blocks in flight drew the most from every seeder; libtorrent's own limit is the same. */
-const IN_FLIGHT = 2_000
-
-type Pulled = Pick<BenchFile, 'infoHash' | 'length' | 'pieceLength' | 'torrentFile'>
-
-interface PullOptions {
-  /** Every piece is hashed, and nothing is measured. */
-  readonly check: boolean
-  /** Draws no more than so much, from the front. */
-  readonly mostBytes?: number
-}
-
-/** Starts one puller. */
-export function startPull(
-  peer: Seeding['peer'],
-  { infoHash, length, pieceLength, torrentFile }: Pulled,
-  options: PullOptions,
-): { readonly puller: MeasuredProcess; readonly done: Promise<BenchEvent> } {
-  const job = { ...peer, infoHash, length, pieceLength, torrentFile, ...options, inFlight: IN_FLIGHT }
-  const puller = new MeasuredProcess(process.execPath, [PULLER, JSON.stringify(job)])
-  const done = (async () => {
-    const over = await puller.event(
-      ({ event }) => event === 'done' || event === 'failed',
-      TRANSFER_TIMEOUT_MS,
-    )
-    if (over.event === 'failed') throw new Error(`puller: ${over['message']}`)
-    await puller.exited
-    return over
-  })()
-  return { puller, done }
-}
+import { startPull } from './pull.ts'
 
 /** Draws `file` once from `seeding`, with `pullers` at once; gives the milliseconds each of them took. */
 async function pull(
