@@ -1,9 +1,8 @@
 /**
- * The configuration file (TOML): options of all commands at its top, options of one command in a table of its name.
- * Errors name file and line.
+ * The configuration file (TOML): options of all commands at its top or in the table `all`, options of one command in a
+ * table of its name. Errors name file and line.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { parse, TomlError } from 'smol-toml'
 import { messageOf, systemCode, UsageError } from '../errors.ts'
 import { type Manual, type Parameter, settable } from './manual.ts'
@@ -13,6 +12,8 @@ import { typedValue } from './values.ts'
 
 /** Looked for in this order; the first that is there is read, and no other. */
 export const CONFIG_FILES: readonly string[] = ['gguf-swarm.toml', '/etc/gguf-swarm.toml']
+/** In TOML, `bootstrap` above all tables and a table `[bootstrap]` exclude each other; an option in here does not. */
+const ALL_TABLE = 'all'
 /** Every option there is takes a few kilobytes. */
 const MAX_CONFIG_BYTES = 1024 * 1024
 
@@ -47,8 +48,9 @@ async function readConfig(path: string, { mustBeOurs = false } = {}): Promise<Co
     if (size > MAX_CONFIG_BYTES)
       throw new UsageError('bad-config', `${path} is too large for a configuration file`)
     // In a folder that others write to, a file may lie there for whoever comes by. Windows has no owner to compare.
-    const own = userInfo().uid
-    if (mustBeOurs && own >= 0 && uid !== own && uid !== 0) {
+    // By number: a service whose user exists only while it runs has no name that could be looked up.
+    const own = process.getuid?.()
+    if (mustBeOurs && own !== undefined && uid !== own && uid !== 0) {
       throw new UsageError(
         'bad-config',
         `${path} belongs to another user, so it is not read unasked; give --config ${path} if you trust it, ` +
@@ -72,16 +74,26 @@ export function readSettings({ path, text }: ConfigFile, manuals: readonly Manua
   const all = new Map<string, (parameter: Parameter) => Setting>()
   for (const [key, value] of Object.entries(parseToml(path, text))) {
     const at = `${path}:${lineOf(text, null, key)}`
-    if (isTable(value)) commands.set(key, commandTable(key, value, at))
-    else {
-      const read = (parameter: Parameter): Setting => settingOf(at, parameter, value)
-      const parameters = manuals.flatMap(settable).filter(({ name }) => name === key)
-      if (parameters.length === 0) throw unknownOption(at, key)
-      for (const parameter of parameters) read(parameter)
-      all.set(key, read)
-    }
+    if (!isTable(value)) setForAll(key, value, at)
+    else if (key !== ALL_TABLE) commands.set(key, commandTable(key, value, at))
+    else
+      for (const [name, one] of Object.entries(value))
+        setForAll(name, one, `${path}:${lineOf(text, ALL_TABLE, name)}`)
   }
   return { commands, all }
+
+  function setForAll(key: string, value: unknown, at: string): void {
+    if (all.has(key))
+      throw new UsageError(
+        'bad-config',
+        `${at}: ${key}: set in [${ALL_TABLE}] and above all tables; once is enough`,
+      )
+    const read = (parameter: Parameter): Setting => settingOf(at, parameter, value)
+    const parameters = manuals.flatMap(settable).filter(({ name }) => name === key)
+    if (parameters.length === 0) throw unknownOption(at, key)
+    for (const parameter of parameters) read(parameter)
+    all.set(key, read)
+  }
 
   function commandTable(name: string, table: object, at: string): ReadonlyMap<string, Setting> {
     const manual = manuals.find((one) => one.name === name)
@@ -124,12 +136,20 @@ function parseToml(path: string, text: string): Readonly<Record<string, unknown>
     if (!(error instanceof TomlError)) throw error
     // Its first line says what is wrong; the rest quotes the file, which may hold a password.
     const what = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '')
-    const isEscape = /escape/i.test(what ?? '') // C:\\models, most likely
-    const advice = isEscape
-      ? "; put a text with backslashes, like a path of Windows, in single quotes: 'C:\\models'"
-      : ''
-    throw new UsageError('bad-config', `${path}:${error.line}: ${what}${advice}`, { cause: error })
+    throw new UsageError('bad-config', `${path}:${error.line}: ${what}${adviceOn(what ?? '')}`, {
+      cause: error,
+    })
   }
+}
+
+/** For the two mistakes that are easily made. */
+function adviceOn(problem: string): string {
+  if (/escape/i.test(problem))
+    // C:\models, most likely
+    return "; put a text with backslashes, like a path of Windows, in single quotes: 'C:\\models'"
+  if (/redefine.*table/i.test(problem))
+    return `; where an option and a command have the same name, put the option into [${ALL_TABLE}]`
+  return ''
 }
 
 /** The line that sets `key` in a table (null: above all tables); the parser does not tell. */

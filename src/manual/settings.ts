@@ -17,7 +17,7 @@ export const PRECEDENCE: readonly Place[] = [
   { place: 'environment, for one command', example: 'GGUF_SWARM_SEED_DHT_PORT=6882' },
   { place: 'environment, for all commands', example: 'GGUF_SWARM_DHT_PORT=6882' },
   { place: "configuration file, in the command's table", example: '[seed]  dht-port = 6882' },
-  { place: 'configuration file, above all tables', example: 'dht-port = 6882' },
+  { place: 'configuration file, above all tables or in the table `all`', example: 'dht-port = 6882' },
   { place: 'default', example: 'a free port' },
 ]
 

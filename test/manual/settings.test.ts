@@ -1,6 +1,6 @@
 /** Configuration file and environment: what can be set, who is heard, and what is said of mistakes. */
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -97,6 +97,41 @@ test('who is heard first', async (t) => {
   assert.ok(
     text.includes(rows.join('\n')),
     `docs/configuration.md has another table than\n${rows.join('\n')}`,
+  )
+})
+
+test('files shown in the documents are good ones', async (t) => {
+  const folder = new URL('../../docs/', import.meta.url)
+  const texts = await Promise.all(
+    (await readdir(folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => readFile(new URL(name, folder), 'utf8')),
+  )
+  const files = texts.flatMap((text) =>
+    [...text.matchAll(/```toml\n(.*?)```/gs)].map(([, file = '']) => file),
+  )
+  assert.ok(files.some((file) => file.includes('[bootstrap]')))
+  for (const toml of files) await load(t, { toml })
+})
+
+test('the table of all commands: what stands there is as if above all tables, whatever its name', async (t) => {
+  const toml =
+    '[all]\nbootstrap = "10.0.0.1:51820"\ndht-port = 5\n[bootstrap]\nport = 7\n[web]\ndht-port = 4\n'
+  const { value, source } = await load(t, { toml })
+  assert.deepEqual(
+    [value('bootstrap'), value('dht-port'), source('dht-port')],
+    [['10.0.0.1:51820'], 5, 'test.toml:3'],
+  )
+  assert.equal((await load(t, { argv: ['bootstrap'], toml })).value('port'), 7)
+  assert.equal((await load(t, { argv: ['web'], toml })).value('dht-port'), 4)
+  assert.equal(
+    await refusal(t, { toml: 'dht-port = 1\n[all]\ndht-port = 1\n' }),
+    'test.toml:3: dht-port: set in [all] and above all tables; once is enough',
+  )
+  assert.match(await refusal(t, { toml: '[all]\nprot = 1\n' }), /^test\.toml:2: prot: no command has/)
+  assert.match(
+    await refusal(t, { toml: 'bootstrap = "10.0.0.1:51820"\n[bootstrap]\nport = 7\n' }),
+    /^test\.toml:2: .*put the option into \[all\]$/,
   )
 })
 
