@@ -6,8 +6,8 @@ import { startOurs } from '../clients/ours.ts'
 import { type Bench, nothing, type ReadyRow, type Row, type Sample } from '../model.ts'
 import { costSince, type MeasuredProcess, residentBytes } from '../processes.ts'
 import { makeShelf, type Shelf } from '../shelf.ts'
-import { startOnShelf } from './restart.ts'
 import { startPull } from './pull.ts'
+import { startOnShelf } from './restart.ts'
 
 const SHARD_BYTES = 50_000_000_000
 const SHARDS = 100

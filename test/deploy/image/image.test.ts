@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
-import { cpSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -16,55 +16,15 @@ import { type Host, program, skipWithout, testNetwork } from '../../helpers/netn
 import { type AnyEvent, startProcess } from '../../helpers/process.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 import { until } from '../../helpers/until.ts'
+import { addNode, makeRoot } from './debian.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url))
 const TIMEOUT_MS = 120_000
-
-/** What the base image has: this Node, and an npm. */
-function addNode(root: string): void {
-  // `npm root` would name the folder of this Node, which has come without one.
-  const npm = dirname(dirname(realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim())))
-  cpSync(process.execPath, join(root, 'usr/local/bin/node'))
-  cpSync(npm, join(root, 'usr/local/lib/node_modules/npm'), { recursive: true, dereference: true })
-  execFileSync('chroot', [root, 'ln', '-s', '../lib/node_modules/npm/bin/npm-cli.js', '/usr/local/bin/npm'])
-  execFileSync('chroot', [root, 'useradd', '--uid', '1000', '--create-home', 'node'])
-}
-
-/** A minimal Debian, from the mirror that this machine's apt uses, and its way to the network. */
-function makeRoot(root: string): void {
-  const [, mirror] = /(https?:\/\/\S+)/.exec(aptSources()) ?? []
-  const packages = ['--variant=minbase', '--include=ca-certificates', 'bookworm', root]
-  const { status, stdout } = spawnSync(
-    'debootstrap',
-    [...packages, ...(mirror === undefined ? [] : [mirror])],
-    {
-      encoding: 'utf8',
-    },
-  )
-  assert.equal(status, 0, stdout?.slice(-2_000))
-  for (const path of ['etc/resolv.conf', 'etc/ssl/certs/ca-certificates.crt']) {
-    cpSync(join('/', path), join(root, path), { dereference: true })
-  }
-}
 
 /** As every container has it: the compiler of the build asks there who it is. */
 function mountProc(t: TestContext, root: string): void {
   execFileSync('mount', ['-t', 'proc', 'proc', join(root, 'proc')])
   afterTest(t, () => void execFileSync('umount', ['--lazy', join(root, 'proc')]))
-}
-
-function aptSources(): string {
-  const files = execFileSync(
-    'sh',
-    ['-c', 'cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; true'],
-    {
-      encoding: 'utf8',
-    },
-  )
-  return files
-    .split('\n')
-    .filter((line) => !/^\s*#/.test(line))
-    .join('\n')
 }
 
 interface Image {
@@ -171,6 +131,7 @@ test('an image as the Dockerfile makes it, a fleet as the compose file has it', 
   makeRoot(root)
   mountProc(t, root)
   addNode(root)
+  execFileSync('chroot', [root, 'useradd', '--uid', '1000', '--create-home', 'node'])
   const image = build(root)
   const installed = join(root, 'usr/local/lib/node_modules/gguf-swarm')
   t.diagnostic(`${execFileSync('du', ['-sm', installed], { encoding: 'utf8' }).split('\t')[0]} MB`)
