@@ -10,7 +10,6 @@ import { Network } from '../fleet/network.ts'
 import { serveFile } from '../fleet/serve.ts'
 import { readIds } from '../fleet/torrent-ids.ts'
 import { HashPool } from '../library/hash-pool.ts'
-import { WindowCache } from '../swarm/seeding/window-cache.ts'
 import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
@@ -108,8 +107,7 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   context.signal.throwIfAborted()
   stop.signal.throwIfAborted() // the engine failed, and every download with it
   if (!args.seed) return
-  const cache = new WindowCache()
-  for (const result of await downloads.results()) serveResult(network, result, cache, report.say)
+  for (const result of await downloads.results()) serveResult(network, result, report.say)
   await untilStopped(context.signal, failed)
 }
 
@@ -149,7 +147,6 @@ function timeoutOf({ timeout }: GetArguments): number | null {
 function serveResult(
   network: Network,
   { metainfo, path, hashed }: GetResult,
-  cache: WindowCache,
   say: (line: string) => void,
 ): void {
   const { infoHash, name } = metainfo
@@ -157,7 +154,7 @@ function serveResult(
     say(`no longer seeding ${name} (${infoHash}): ${reason}`)
     void network.remove(infoHash)
   }
-  serveFile(network, metainfo.torrentFile, { ...metainfo, path, identity: hashed.identity }, cache, lost)
+  serveFile(network, metainfo.torrentFile, { ...metainfo, path, identity: hashed.identity }, lost)
   say(`seeding ${name} (${infoHash}) until Ctrl-C`)
 }
 

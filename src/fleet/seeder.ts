@@ -13,7 +13,6 @@ import type { Log } from '../log.ts'
 import { composeTorrentFile } from '../metainfo/create.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
 import { webSeedsFor } from '../metainfo/web-seed.ts'
-import { WindowCache } from '../swarm/seeding/window-cache.ts'
 import { duplicateEvent } from './events.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
@@ -44,7 +43,6 @@ export class Seeder implements AsyncDisposable {
   readonly #lock: FolderLock
   readonly #log: Log
   readonly #pool = new HashPool()
-  readonly #cache = new WindowCache()
   readonly #library: ShardLibrary
   #fleet: HostMember | null = null
   #replicator: Replicator | null = null
@@ -256,7 +254,7 @@ export class Seeder implements AsyncDisposable {
     const lost = (reason: string): void => {
       this.#library.recheck(shard.path, reason)
     }
-    serveFile(this.#network, torrentFile, shard, this.#cache, lost)
+    serveFile(this.#network, torrentFile, shard, lost)
   }
 
   #torrentFileOf(shard: ShardFile): Uint8Array {

@@ -3,7 +3,6 @@ import { messageOf } from '../errors.ts'
 import type { FileIdentity } from '../library/identity.ts'
 import { checkServed } from '../library/served.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import type { WindowCache } from '../swarm/seeding/window-cache.ts'
 import type { Network } from './network.ts'
 
 /** A file that was hashed, and its identity at that time. */
@@ -21,10 +20,9 @@ export function serveFile(
   network: Network,
   torrentFile: Uint8Array,
   shard: HashedShard,
-  cache: WindowCache,
   onLost: (reason: string) => void,
 ): void {
   const { infoHash, path, length, pieceLength, pieces } = shard
-  const file = { infoHash, path, length, pieceLength, pieces, check: checkServed(shard), onLost, cache }
+  const file = { infoHash, path, length, pieceLength, pieces, check: checkServed(shard), onLost }
   network.seed(torrentFile, infoHash, file, (error) => onLost(messageOf(error)))
 }

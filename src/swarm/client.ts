@@ -10,6 +10,7 @@ import type { AllowedPeers } from './allowed-peers.ts'
 import { type Gathering, speakCatalogue } from './catalogue/catalogue-wire.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
 import { DownloadStore, type DownloadStoreSettings } from './lane/download-store.ts'
+import { PartialFrames } from './lane/partial-frames.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
 import { startLaneWhenReady } from './lane/start-lane.ts'
 import { listenError } from './listen-error.ts'
@@ -17,7 +18,8 @@ import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './seeding/in-place-store.ts'
 import { seededTorrent } from './seeding/seeded-torrent.ts'
-import { serveFrames } from './seeding/upload-queue.ts'
+import { type FrameSource, serveFrames } from './seeding/upload-queue.ts'
+import { WindowCache } from './seeding/window-cache.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import type { WebSeedRequest } from './web-seed/web-seeds.ts'
 import { dialUpTo } from './wire/dial-limit.ts'
@@ -70,6 +72,12 @@ export interface DownloadRequest {
   readonly onFailed: (error: Error) => void
 }
 
+/** What differs from torrent to torrent while the engine has it. */
+interface Managed extends Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'> {
+  /** What it serves blocks from, as soon as that is known. */
+  readonly source: () => FrameSource | undefined
+}
+
 /** One torrent in the engine. */
 export interface SwarmTorrent {
   readonly infoHash: InfoHash
@@ -86,6 +94,7 @@ export class SwarmClient implements AsyncDisposable {
   readonly #uploaded = new RateMeter()
   readonly #downloaded = new RateMeter()
   readonly #buffers = new PieceBuffers()
+  readonly #cache = new WindowCache()
   #incoming: Incoming | undefined
   #stopping: Promise<void> | undefined
 
@@ -168,7 +177,7 @@ export class SwarmClient implements AsyncDisposable {
       announce: [],
       skipVerify: true,
       store: InPlaceStore,
-      storeOpts: { file },
+      storeOpts: { file, cache: this.#cache },
       storeCacheSlots: 0,
       uploads: UPLOAD_SLOTS,
     })
@@ -177,15 +186,22 @@ export class SwarmClient implements AsyncDisposable {
       torrent._hashes = []
       torrent.infoBuffer = torrent.info = undefined
     })
-    return this.#manage(torrent, infoHash, { onFailed, onMetadata: () => undefined })
+    const source = () => inPlaceStoreOf(torrent)
+    return this.#manage(torrent, infoHash, { onFailed, onMetadata: () => undefined, source })
   }
 
   /** Starts a download; pieces are written as they are verified. */
   download(request: DownloadRequest): SwarmTorrent {
     const { known, infoHash } = request
+    const { partial } = request.store
+    const cache = this.#cache
+    let frames: PartialFrames | undefined
     class Store extends DownloadStore {
       constructor(chunkLength: number, options: { torrent: Torrent; length: number }) {
         super(chunkLength, { settings: request.store })
+        const holds = (piece: number): boolean => options.torrent.bitfield?.get(piece) === true
+        const { length } = options
+        frames = new PartialFrames({ infoHash, length, pieceLength: chunkLength, partial, holds, cache })
         // Set before the engine looks at it: an empty bitfield keeps it from hashing a file that is not there.
         const bytes = Math.ceil(Math.ceil(options.length / chunkLength) / 8)
         options.torrent._startupBitfield = known?.bitfield ?? new Uint8Array(bytes)
@@ -200,7 +216,8 @@ export class SwarmClient implements AsyncDisposable {
       deselect: true, // the engine asks for nothing itself: the lane does
     })
     torrent.once('done', request.onDone)
-    return this.#manage(torrent, infoHash, request)
+    torrent.once('close', () => frames?.clear())
+    return this.#manage(torrent, infoHash, { ...request, source: () => frames })
   }
 
   /**
@@ -221,7 +238,8 @@ export class SwarmClient implements AsyncDisposable {
     const onMetadata = (): never => {
       throw new FailedError('no-content', 'a rendezvous has no content')
     }
-    return this.#manage(torrent, infoHash, { onFailed: () => undefined, onMetadata }, gathering)
+    const nothing = { onFailed: () => undefined, onMetadata, source: () => undefined }
+    return this.#manage(torrent, infoHash, nothing, gathering)
   }
 
   /** Closes every connection and the port; idempotent, and bounded in time. */
@@ -243,7 +261,7 @@ export class SwarmClient implements AsyncDisposable {
   #manage(
     torrent: Torrent,
     infoHash: InfoHash,
-    { onFailed, onMetadata, webSeeds }: Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'>,
+    { onFailed, onMetadata, webSeeds, source }: Managed,
     gathering?: Gathering,
   ): SwarmTorrent {
     setEncryptedName(torrent, infoHash)
@@ -252,7 +270,7 @@ export class SwarmClient implements AsyncDisposable {
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
-      serveFrames(wire, { source: () => inPlaceStoreOf(torrent), isGone: () => torrent.destroyed })
+      serveFrames(wire, { source, isGone: () => torrent.destroyed })
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,

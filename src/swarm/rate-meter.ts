@@ -30,11 +30,15 @@ export class RateMeter {
   }
 }
 
-/** A meter as a wire has it, in place of the engine's own, which asks for the time in nanoseconds with every call. */
+/**
+ * A meter as a wire has it, in place of the engine's own, which asks for the time in nanoseconds with every call. Who tells
+ * of bytes does not look at what it returns.
+ */
 export function speedometer(): (bytes?: number) => number {
   const meter = new RateMeter()
   return (bytes = 0) => {
-    if (bytes > 0) meter.add(bytes)
-    return meter.bytesPerSecond
+    if (bytes === 0) return meter.bytesPerSecond
+    meter.add(bytes)
+    return 0
   }
 }

@@ -138,7 +138,6 @@ declare module 'webtorrent' {
     addPeer(address: string, source?: string): boolean
     destroy(options: { destroyStore: boolean }, callback: (error?: Error | null) => void): void
     infoHashHash?: string
-    _update(): void
     _updateInterest(): void
     _hashes: readonly string[]
     info?: object | undefined
@@ -163,6 +162,7 @@ declare module 'webtorrent' {
   /** The part of a torrent that connects. */
   export interface EngineTorrent {
     _drain(): void
+    _update(): void
   }
 
   /** What parse-torrent makes of a `.torrent` of one file; the engine takes it as well as the bytes. */

@@ -18,7 +18,6 @@ import { type InfoHash, parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import { type Metainfo, metainfoFromInfo, parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import type { PartialFile } from '../../src/swarm/lane/download-store.ts'
-import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
 import type { Answer, Order, State } from './target-process.ts'
 
@@ -99,8 +98,7 @@ function download(infoHash: InfoHash, partial: Promise<PartialFile>, known?: Uin
 }
 
 const seeded = await contentOf(values.seeded)
-const cache = new WindowCache()
-const served = { ...seeded, check: async () => undefined, onLost: () => undefined, cache }
+const served = { ...seeded, check: async () => undefined, onLost: () => undefined }
 network.seed(seeded.torrentFile, seeded.infoHash, served, () => undefined)
 const known = await contentOf(values.known)
 download(known.infoHash, partialOf(known), known.torrentFile)

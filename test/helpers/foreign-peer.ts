@@ -5,7 +5,6 @@ import { basename } from 'node:path'
 import type { TestContext } from 'node:test'
 import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
 import { SwarmClient } from '../../src/swarm/client.ts'
-import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { afterTest } from './after-test.ts'
 
 export interface ForeignPeer {
@@ -37,7 +36,7 @@ export async function startForeignPeer(
   })
   afterTest(t, () => client.stop())
   const { infoHash, length } = info
-  const file = { infoHash, path: lie, length, pieceLength, pieces: sent!, cache: new WindowCache() }
+  const file = { infoHash, path: lie, length, pieceLength, pieces: sent! }
   const served = { ...file, check: async () => {}, onLost: () => {} }
   client.seed(composeTorrentFile({ info: info.info }), infoHash, served, () => {})
   return { infoHash, address: `127.0.0.1:${client.port}` }

@@ -9,7 +9,6 @@ import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/swarm/client.ts'
 import type { PartialFile, ResumeNote } from '../../src/swarm/lane/download-store.ts'
-import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import type { WebSeedRequest } from '../../src/swarm/web-seed/web-seeds.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
@@ -78,7 +77,7 @@ export function seedContent(client: SwarmClient, content: Content): SwarmTorrent
     throw new Error(`the seed failed: ${reason}`)
   }
   const file = { infoHash, path, length, pieceLength, pieces, check: async () => undefined, onLost: fail }
-  return client.seed(torrentFile, infoHash, { ...file, cache: new WindowCache() }, fail)
+  return client.seed(torrentFile, infoHash, file, fail)
 }
 
 /** A download under way. */

@@ -22,7 +22,6 @@ test('a seeded torrent is done at once, serves its metadata, and holds nothing f
     path: '/nowhere/ä model.gguf',
     check: async () => {},
     onLost: () => {},
-    cache: new WindowCache(),
   }
   const torrentFile = composeTorrentFile({ info: made.info, nodes: [{ host: '10.0.0.1', port: 51820 }] })
   const stock = await add(t, torrentFile, file)
@@ -68,7 +67,7 @@ async function add(
     announce: [],
     skipVerify: true,
     store: InPlaceStore,
-    storeOpts: { file },
+    storeOpts: { file, cache: new WindowCache() },
     storeCacheSlots: 0,
     uploads: 1,
   })

@@ -35,18 +35,20 @@ interface Served {
   read(index: number, offset?: number, length?: number): Promise<Buffer>
 }
 
-async function serve(t: TestContext, options: Partial<ServedFile> = {}): Promise<Served> {
+async function serve(
+  t: TestContext,
+  { cache = new WindowCache(), ...options }: Partial<ServedFile & { cache: WindowCache }> = {},
+): Promise<Served> {
   const content = await makeContent(t, { length: 5_000_000, pieceLength: PIECE })
   const lost: string[] = []
   const { infoHash, path, length, pieceLength, pieces } = content
   const base = { infoHash, path, length, pieceLength, pieces, check: async () => undefined }
   const file: ServedFile = {
     ...base,
-    cache: new WindowCache(),
     onLost: (reason) => lost.push(reason),
     ...options,
   }
-  const store = new InPlaceStore(PIECE, { file })
+  const store = new InPlaceStore(PIECE, { file, cache })
   afterTest(t, () => new Promise<void>((resolve) => store.close(() => resolve())))
   return { content, store, lost, read: (index, offset, length) => getFrom(store, index, offset, length) }
 }

@@ -15,7 +15,6 @@ import { type InfoHash, infoHashOfInfo } from '../../src/metainfo/info-hash.ts'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
 import type { OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
-import { WindowCache } from '../../src/swarm/seeding/window-cache.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, type FleetHost, startFleet } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
@@ -77,7 +76,6 @@ async function startLiar(t: TestContext, { bootstrap, keyFile, folder }: Fleet):
   afterTest(t, () => member.stop())
   const files = join(folder, 'liar')
   await mkdir(files)
-  const cache = new WindowCache()
 
   async function hashed(name: string, content?: 'noise'): Promise<HashedFile & { path: string }> {
     const path = join(files, name)
@@ -89,7 +87,7 @@ async function startLiar(t: TestContext, { bootstrap, keyFile, folder }: Fleet):
   }
 
   const serve = (file: HashedFile & { path: string }, infoHash: InfoHash, bytes: Uint8Array): void =>
-    serveFile(network, composeTorrentFile({ info: bytes }), { ...file, infoHash }, cache, () => undefined)
+    serveFile(network, composeTorrentFile({ info: bytes }), { ...file, infoHash }, () => undefined)
 
   const offerOf = ({
     infoHash,

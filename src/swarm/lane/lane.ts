@@ -227,9 +227,10 @@ export class Lane {
   #help(peer: LanePeer, room: number, wanted: WantedBlock[]): void {
     for (const other of this.#peers.values()) {
       if (other === peer || !this.#isSlower(other, peer)) continue
-      for (const [key, piece] of [...other.asked].reverse()) {
-        const block = blockOfKey(key)
+      for (const key of [...other.asked.keys()].reverse()) {
         if (wanted.length >= room) return
+        const piece = other.asked.get(key)!
+        const block = blockOfKey(key)
         if (piece.isSolo || peer.asked.has(key) || !piece.isAsked(block)) continue
         if (!peer.has(piece.index) || !peer.mayAsk(piece.index)) continue
         piece.isShared = true

@@ -1,8 +1,9 @@
 /**
  * Which piece is begun next. While all peers are seeds, in sequence from the first: the file is hashed behind the
  * download, and a file that is no GGUF is refused before the rest is fetched. When others download too: the header,
- * then what fewest peers have, among equals in sequence from a random piece on, so that they have different pieces
- * to give each other.
+ * then what fewest peers have. Among equals, each peer is asked in sequence as long as that lasts, and then somewhere else
+ * by chance: whoever went on at the next piece that nobody has would fetch what another is about to have, and stay at its
+ * heels.
  */
 import { randomInt } from 'node:crypto'
 
@@ -22,11 +23,10 @@ export class PieceOrder {
   readonly #states: Uint8Array
   /** How many peers have each piece, those that have all of them left out. */
   readonly #holders: Uint16Array
-  readonly #randomStart: number
-  /** Where the sequence begins. */
-  #start = 0
-  /** Pieces before this place in the sequence are begun or here. */
+  /** Pieces before this one are begun or here. */
   #head = 0
+  /** The piece after the one that was begun last with each peer. */
+  readonly #next = new WeakMap<PieceHolder, number>()
   #left = 0
   #missing = 0
   /** Peers counted in `holders`. */
@@ -35,7 +35,6 @@ export class PieceOrder {
   constructor(count: number, isHere: (index: number) => boolean) {
     this.#states = new Uint8Array(count)
     this.#holders = new Uint16Array(count)
-    this.#randomStart = randomInt(0, count)
     for (let index = 0; index < count; index++) {
       if (isHere(index)) this.#states[index] = HERE
       else this.#left++
@@ -63,6 +62,8 @@ export class PieceOrder {
     if (best >= 0) {
       this.#states[best] = BEGUN
       this.#missing--
+      // Everybody begins with the header: what comes after it is not to be everybody's second.
+      if (best > 0) this.#next.set(peer, (best + 1) % this.#states.length)
     }
     return best
   }
@@ -72,8 +73,7 @@ export class PieceOrder {
     if (this.#states[index] !== BEGUN) return
     this.#states[index] = MISSING
     this.#missing++
-    const place = (index - this.#start + this.#states.length) % this.#states.length
-    this.#head = Math.min(this.#head, place)
+    this.#head = Math.min(this.#head, index)
   }
 
   arrived(index: number): void {
@@ -86,8 +86,6 @@ export class PieceOrder {
   /** A peer came (1) or went (-1) that has the pieces marked with 1, and not all. */
   count(pieces: Uint8Array, by: 1 | -1): void {
     this.#counted += by
-    this.#start = this.#counted > 0 ? this.#randomStart : 0
-    this.#head = 0
     for (let index = 0; index < pieces.length; index++) {
       if (pieces[index] === 1) this.#holders[index]! += by
     }
@@ -99,26 +97,37 @@ export class PieceOrder {
   }
 
   #choose(peer: PieceHolder, mayAsk: (index: number) => boolean): number {
+    const mayBegin = (index: number): boolean =>
+      this.#states[index] === MISSING && peer.has(index) && mayAsk(index)
+    if (mayBegin(0)) return 0
+    return this.#counted === 0 ? this.#first(mayBegin) : this.#rarest(peer, mayBegin)
+  }
+
+  #first(mayBegin: (index: number) => boolean): number {
     const count = this.#states.length
-    if (this.#states[0] === MISSING && peer.has(0) && mayAsk(0)) return 0
-    let best = -1
+    while (this.#head < count && this.#states[this.#head] !== MISSING) this.#head++
+    const end = Math.min(count, this.#head + MAX_LOOKED_AT)
+    for (let index = this.#head; index < end; index++) if (mayBegin(index)) return index
+    return -1
+  }
+
+  #rarest(peer: PieceHolder, mayBegin: (index: number) => boolean): number {
+    const count = this.#states.length
+    const looked = Math.min(count, MAX_LOOKED_AT)
+    const start = looked < count ? randomInt(0, count) : 0
+    const rare: number[] = []
     let fewest = Number.POSITIVE_INFINITY
-    let looked = 0
-    let isHead = true
-    for (let place = this.#head; place < count && looked < MAX_LOOKED_AT; place++) {
-      const index = (this.#start + place) % count
-      if (this.#states[index] !== MISSING) {
-        if (isHead) this.#head = place + 1
-        continue
-      }
-      isHead = false
-      looked++
+    for (let place = start; place < start + looked; place++) {
+      const index = place % count
       const holders = this.#holders[index] ?? 0
-      if (holders >= fewest || !peer.has(index) || !mayAsk(index)) continue
-      best = index
+      if (holders > fewest || !mayBegin(index)) continue
+      if (holders < fewest) rare.length = 0
       fewest = holders
-      if (this.#counted === 0 || fewest === 0) break
+      rare.push(index)
     }
-    return best
+    if (rare.length === 0) return -1
+    const next = this.#next.get(peer) ?? -1
+    const goesOn = next >= 0 && mayBegin(next) && (this.#holders[next] ?? 0) <= fewest
+    return goesOn ? next : rare[randomInt(0, rare.length)]!
   }
 }

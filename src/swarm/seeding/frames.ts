@@ -32,11 +32,12 @@ export class FrameLayout {
   /** Bytes that the frames of a whole piece take. */
   readonly #pieceFrames: number
 
-  constructor(length: number, pieceLength: number) {
+  /** @param shortBytes pieces shorter than this share a window of so many bytes; a window has a whole piece at least */
+  constructor(length: number, pieceLength: number, shortBytes: number = WINDOW_BYTES) {
     this.#length = length
     this.#pieceLength = pieceLength
     this.#count = Math.ceil(length / pieceLength)
-    this.#piecesPerWindow = Math.floor(WINDOW_BYTES / pieceLength)
+    this.#piecesPerWindow = pieceLength > WINDOW_BYTES ? 0 : Math.floor(shortBytes / pieceLength)
     this.#windowsPerPiece = Math.ceil(pieceLength / WINDOW_BYTES)
     this.#pieceFrames = pieceLength + HEAD_BYTES * Math.ceil(pieceLength / BLOCK_BYTES)
   }

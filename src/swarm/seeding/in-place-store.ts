@@ -29,18 +29,20 @@ export interface ServedFile {
   readonly check: (handle: FileHandle) => Promise<void>
   /** The file is no longer what was hashed, or cannot be read; called once. */
   readonly onLost: (reason: string) => void
-  readonly cache: WindowCache
 }
 
 /** Options as webtorrent hands them to a store: ours come in through `storeOpts`. */
 interface StoreOptions {
   readonly file: ServedFile
+  /** Shared by all shards. */
+  readonly cache: WindowCache
 }
 
 /** Read-only chunk store over one shard. */
 export class InPlaceStore implements ChunkStore, FrameSource {
   readonly chunkLength: number
   readonly #file: ServedFile
+  readonly #cache: WindowCache
   readonly #verified: Uint8Array
   readonly layout: FrameLayout
   readonly #reads = new Map<string, Promise<Buffer>>()
@@ -51,9 +53,10 @@ export class InPlaceStore implements ChunkStore, FrameSource {
   #lost = false
   #closed = false
 
-  constructor(chunkLength: number, { file }: StoreOptions) {
+  constructor(chunkLength: number, { file, cache }: StoreOptions) {
     this.chunkLength = chunkLength
     this.#file = file
+    this.#cache = cache
     this.#verified = new Uint8Array(file.pieces.length / DIGEST_BYTES)
     this.layout = new FrameLayout(file.length, file.pieceLength)
   }
@@ -68,7 +71,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
 
   close(callback?: (error: Error | null) => void): void {
     this.#closed = true
-    this.#file.cache.clear(`${this.#file.infoHash}:`)
+    this.#cache.clear(`${this.#file.infoHash}:`)
     void this.#closeHandle().finally(() => callback?.(null))
   }
 
@@ -77,33 +80,38 @@ export class InPlaceStore implements ChunkStore, FrameSource {
     this.close(callback)
   }
 
+  /** All of it, as it was hashed. */
+  holds(): boolean {
+    return true
+  }
+
   get mayReadAhead(): boolean {
-    return this.#file.cache.isIdle
+    return this.#cache.isIdle
   }
 
   pin(frames: Buffer): void {
-    this.#file.cache.pin(frames)
+    this.#cache.pin(frames)
   }
 
   unpin(frames: Buffer): void {
-    this.#file.cache.unpin(frames)
+    this.#cache.unpin(frames)
   }
 
   frames(window: number): Buffer | undefined {
-    return this.#lost || this.#closed ? undefined : this.#file.cache.get(this.#key(window))
+    return this.#lost || this.#closed ? undefined : this.#cache.get(this.#key(window))
   }
 
   async load(window: number): Promise<Buffer> {
     if (this.#lost || this.#closed) throw new Error(`${this.#file.path} is no longer served`)
     const key = this.#key(window)
-    const cached = this.#file.cache.get(key)
+    const cached = this.#cache.get(key)
     if (cached !== undefined) return cached
     const running = this.#reads.get(key)
     if (running !== undefined) return running
-    const read = this.#file.cache.read(() => this.#read(window)).finally(() => this.#reads.delete(key))
+    const read = this.#cache.read(() => this.#read(window)).finally(() => this.#reads.delete(key))
     this.#reads.set(key, read)
     const frames = await read
-    if (!this.#lost && !this.#closed) this.#file.cache.set(key, frames)
+    if (!this.#lost && !this.#closed) this.#cache.set(key, frames)
     return frames
   }
 
@@ -155,7 +163,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
         const part = await this.#readRange(at, Math.min(to, at + WINDOW_BYTES))
         digest.update(part)
         if (at >= start && at < end) fill(blocks, at - start, part)
-        this.#file.cache.give(part)
+        this.#cache.give(part)
       }
       await this.#judge(piece, digest.digest())
     }
@@ -198,12 +206,12 @@ export class InPlaceStore implements ChunkStore, FrameSource {
   }
 
   #frames(window: number): ReturnType<FrameLayout['frames']> {
-    return this.layout.frames(window, (length) => this.#file.cache.take(length))
+    return this.layout.frames(window, (length) => this.#cache.take(length))
   }
 
   async #readRange(start: number, end: number): Promise<Buffer> {
     const handle = await this.#open()
-    const buffer = this.#file.cache.take(end - start)
+    const buffer = this.#cache.take(end - start)
     for (let filled = 0; filled < buffer.length; ) {
       const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, start + filled)
       if (bytesRead === 0) throw new Error('it is shorter than when it was hashed')
@@ -240,7 +248,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
   #lose(reason: string): void {
     if (this.#lost || this.#closed) return
     this.#lost = true
-    this.#file.cache.clear(`${this.#file.infoHash}:`)
+    this.#cache.clear(`${this.#file.infoHash}:`)
     this.#file.onLost(reason)
   }
 }

@@ -34,6 +34,8 @@ const READ_AHEAD = 2
 /** Blocks in the form in which they are sent. */
 export interface FrameSource {
   readonly layout: FrameLayout
+  /** Is there anything to send of this piece? */
+  holds(piece: number): boolean
   /** A window that is in memory. */
   frames(window: number): Buffer | undefined
   /** True while there is time and memory for what is not needed yet. */
@@ -182,8 +184,9 @@ class Upload {
     if (wire.destroyed || wire._finished || torrents.get(wire)?.isGone()) this.queue.clear()
   }
 
-  #isBlock({ layout }: FrameSource, at: number): boolean {
-    return layout.isBlock(this.queue.piece(at), this.queue.offset(at), this.queue.bytes(at))
+  #isBlock(source: FrameSource, at: number): boolean {
+    const piece = this.queue.piece(at)
+    return source.holds(piece) && source.layout.isBlock(piece, this.queue.offset(at), this.queue.bytes(at))
   }
 
   #windowOf({ layout }: FrameSource, at: number): number {

@@ -1,6 +1,7 @@
 /**
  * Everything this program changes in the engine (webtorrent 3.0.21) from outside besides the wire protocol, in one
- * place: connections are read into one buffer, and joined to their wires without the five streams between them.
+ * place: connections are read into one buffer, and joined to their wires without the five streams between them; and it
+ * asks peers for nothing, as the lane does.
  */
 import net, { type Server, Socket } from 'node:net'
 import type WebTorrent from 'webtorrent'
@@ -34,7 +35,7 @@ let installed = false
  */
 export function patchEngine(): void {
   if (installed) return
-  const parts = [Peer.prototype?.setThrottlePipes, Torrent.prototype?._drain]
+  const parts = [Peer.prototype?.setThrottlePipes, Torrent.prototype?._drain, Torrent.prototype?._update]
   if (!parts.every((part) => typeof part === 'function')) {
     throw new FailedError(
       'library-changed',
@@ -44,6 +45,8 @@ export function patchEngine(): void {
   installed = true
   linkDirectly(Peer.prototype)
   readIntoOneBuffer(Torrent.prototype)
+  // At each `have` of a peer it would rank all others, of a seed too, to find that it wants nothing.
+  Torrent.prototype._update = () => undefined
 }
 
 /** A limit on the rate needs the engine's own pipes, and so does whatever is no TCP socket. */

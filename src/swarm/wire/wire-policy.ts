@@ -188,8 +188,7 @@ export class WirePolicy {
       // A peer whose first messages came in one segment with its handshake was interested before the
       // engine listened, and would never be unchoked.
       if (wire.peerInterested && wire.amChoking) wire.unchoke()
-      // Nor would one that let us ask in that segment ever be asked, or a seed be known for one.
-      if (!wire.peerChoking) torrent._update()
+      // Nor would a seed be known for one.
       checkSeed()
     }
     // A torrent without content is never ready, and every connection ever made would wait for it.
