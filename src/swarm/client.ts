@@ -9,8 +9,8 @@ import type { PeerAddress } from '../metainfo/peer-address.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
 import { type Gathering, speakCatalogue } from './catalogue/catalogue-wire.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
-import { DownloadStore, type DownloadStoreSettings } from './lane/download-store.ts'
-import { PartialFrames } from './lane/partial-frames.ts'
+import type { DownloadStoreSettings } from './lane/download-store.ts'
+import { engineStore } from './lane/engine-store.ts'
 import { PieceBuffers } from './lane/piece-buffers.ts'
 import { startLaneWhenReady } from './lane/start-lane.ts'
 import { listenError } from './listen-error.ts'
@@ -18,7 +18,7 @@ import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './seeding/in-place-store.ts'
 import { seededTorrent } from './seeding/seeded-torrent.ts'
-import { type FrameSource, serveFrames } from './seeding/upload-queue.ts'
+import { type Served, serveFrames } from './seeding/upload-queue.ts'
 import { WindowCache } from './seeding/window-cache.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
 import type { WebSeedRequest } from './web-seed/web-seeds.ts'
@@ -73,10 +73,7 @@ export interface DownloadRequest {
 }
 
 /** What differs from torrent to torrent while the engine has it. */
-interface Managed extends Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'> {
-  /** What it serves blocks from, as soon as that is known. */
-  readonly source: () => FrameSource | undefined
-}
+type Managed = Pick<DownloadRequest, 'onFailed' | 'onMetadata' | 'webSeeds'> & Pick<Served, 'source'>
 
 /** One torrent in the engine. */
 export interface SwarmTorrent {
@@ -193,20 +190,7 @@ export class SwarmClient implements AsyncDisposable {
   /** Starts a download; pieces are written as they are verified. */
   download(request: DownloadRequest): SwarmTorrent {
     const { known, infoHash } = request
-    const { partial } = request.store
-    const cache = this.#cache
-    let frames: PartialFrames | undefined
-    class Store extends DownloadStore {
-      constructor(chunkLength: number, options: { torrent: Torrent; length: number }) {
-        super(chunkLength, { settings: request.store })
-        const holds = (piece: number): boolean => options.torrent.bitfield?.get(piece) === true
-        const { length } = options
-        frames = new PartialFrames({ infoHash, length, pieceLength: chunkLength, partial, holds, cache })
-        // Set before the engine looks at it: an empty bitfield keeps it from hashing a file that is not there.
-        const bytes = Math.ceil(Math.ceil(options.length / chunkLength) / 8)
-        options.torrent._startupBitfield = known?.bitfield ?? new Uint8Array(bytes)
-      }
-    }
+    const { Store, frames } = engineStore(request, this.#cache)
     const torrent = this.#client.add(known?.torrentFile ?? `magnet:?xt=urn:btih:${infoHash}`, {
       announce: [],
       store: Store,
@@ -216,8 +200,8 @@ export class SwarmClient implements AsyncDisposable {
       deselect: true, // the engine asks for nothing itself: the lane does
     })
     torrent.once('done', request.onDone)
-    torrent.once('close', () => frames?.clear())
-    return this.#manage(torrent, infoHash, { ...request, source: () => frames })
+    torrent.once('close', () => frames()?.clear())
+    return this.#manage(torrent, infoHash, { ...request, source: frames })
   }
 
   /**

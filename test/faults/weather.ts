@@ -55,7 +55,8 @@ export async function startScene(
       }),
     looks: (got, times) => {
       const before = got.events().length
-      const isEnough = (): boolean => got.events().length > before + times || got.events().some(({ event }) => event === 'done')
+      const isEnough = (): boolean =>
+        got.events().length > before + times || got.events().some(({ event }) => event === 'done')
       return until(isEnough, { timeoutMs: PATIENCE_MS, what: 'more looks' })
     },
   }

@@ -9,6 +9,7 @@ import { distinctRoots } from '../../src/library/walk.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { COMMIT, inHuggingFace, inOllama, OTHER_COMMIT, tagInOllama } from '../helpers/model-stores.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
+import { until } from '../helpers/until.ts'
 import { makeWorld } from './library-kit.ts'
 
 const BYTES = 200_000
@@ -220,8 +221,9 @@ test('several folders are one library; one inside another, or given twice, is lo
   await kit.heard('gone', join(one, 'a.gguf'))
   await writeModel(join(two, 'd.gguf'), { bytes: BYTES, seed: 14 })
   await kit.heard('shard', join(two, 'd.gguf'))
+  const isMissed = (): boolean => kit.warnings.some((text) => /one is not there.*looked for again/.test(text))
+  await until(isMissed, { timeoutMs: 30_000, what: 'a word about the folder' })
   await rename(join(root, 'away'), one)
   await kit.heard('shard', join(one, 'a.gguf'), 2)
   assert.equal(kit.hashes(), 4)
-  assert.match(kit.warnings.join('\n'), /one is not there.*looked for again/)
 })

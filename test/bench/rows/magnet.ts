@@ -22,7 +22,7 @@ function magnetRow(kind: ClientKind): Row {
   const name = kind.name.toLowerCase()
   return {
     name: `magnet-${name}`,
-    title: `${kind.name} in factory settings, a magnet by DHT alone, ${BYTES / 1e6} MB: from a host, and from ${kind.name}`,
+    title: `${kind.name} in factory settings, ${BYTES / 1e6} MB by a DHT magnet, from whom`,
     unit: 's',
     better: 'less',
     target: 0.8,
