@@ -200,7 +200,6 @@ export class SwarmClient implements AsyncDisposable {
       deselect: true, // the engine asks for nothing itself: the lane does
     })
     torrent.once('done', request.onDone)
-    torrent.once('close', () => frames()?.clear())
     return this.#manage(torrent, infoHash, { ...request, source: frames })
   }
 

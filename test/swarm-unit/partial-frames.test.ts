@@ -69,9 +69,12 @@ test('many that ask for one window at once share a read; the memory is given bac
   assert.ok(windows.every((window) => window === windows[0]))
   assert.equal(reads, 1)
   assert.equal(frames.frames(0), windows[0])
-  frames.clear()
+  const late = frames.load(1)
+  frames.close()
+  await late.catch(() => undefined)
   assert.equal(cache.bytes, 0)
   assert.equal(frames.frames(0), undefined)
+  await assert.rejects(frames.load(0), /stopped/)
 })
 
 test('a file that ends too early gives an error, and nothing that could be sent', async (t) => {

@@ -36,6 +36,11 @@ export function engineStore(
       torrent._startupBitfield =
         known?.bitfield ?? new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
     }
+
+    override close(callback?: (error: Error | null) => void): void {
+      frames?.close()
+      super.close(callback)
+    }
   }
   return { Store, frames: () => frames }
 }

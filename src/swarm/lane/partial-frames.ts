@@ -26,6 +26,7 @@ export class PartialFrames implements FrameSource {
   readonly #partial: Promise<PartialFile>
   readonly #prefix: string
   readonly #reads = new Map<number, Promise<Buffer>>()
+  #closed = false
 
   constructor({ infoHash, length, pieceLength, partial, holds, cache }: PartialFramesOptions) {
     // Pieces come in any order: the neighbours of one that is here may be missing.
@@ -52,7 +53,7 @@ export class PartialFrames implements FrameSource {
     const read = this.#cache.read(() => this.#read(window)).finally(() => this.#reads.delete(window))
     this.#reads.set(window, read)
     const frames = await read
-    this.#cache.set(this.#prefix + window, frames)
+    if (!this.#closed) this.#cache.set(this.#prefix + window, frames)
     return frames
   }
 
@@ -64,13 +65,15 @@ export class PartialFrames implements FrameSource {
     this.#cache.unpin(frames)
   }
 
-  /** Gives its memory back. */
-  clear(): void {
+  /** Gives its memory back; nothing is read any more. */
+  close(): void {
+    this.#closed = true
     this.#cache.clear(this.#prefix)
   }
 
   async #read(window: number): Promise<Buffer> {
     const { handle } = await this.#partial
+    if (this.#closed) throw new Error('the download was stopped')
     const { start, end } = this.layout.range(window)
     const { bytes, blocks } = this.layout.frames(window, (length) => this.#cache.take(length))
     const { bytesRead } = await handle.readv(blocks, start)
