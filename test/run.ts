@@ -61,6 +61,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
   },
   swarm: { files: SWARM, parallel: 4, lane: 'starts processes' },
   hostile: { files: ['test/hostile/*.test.ts'], leaveOut: HEAVY, parallel: 2, lane: 'waits' },
+  faults: { files: ['test/faults/*.test.ts'], parallel: 4, lane: 'waits' },
   // All else that real processes meet: hosts that are lost, copies made anew, full disks, wrong names, signals.
   patient: {
     files: ['test/swarm/*.test.ts'],
@@ -70,7 +71,6 @@ const GROUPS: Readonly<Record<string, Group>> = {
     only: 'long',
   },
   heavy: { files: HEAVY, parallel: 1, lane: 'computes', only: 'long' },
-  faults: { files: ['test/faults/*.test.ts'], parallel: 3, lane: 'starts processes', only: 'long' },
   page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
   fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
   llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
