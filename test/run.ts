@@ -23,8 +23,8 @@ interface Group {
   /** Files at once. */
   readonly parallel: number
   readonly lane: 'computes' | 'starts processes' | 'waits'
-  /** The form that has it, the short one where it is left out; or it is run by its name alone. */
-  readonly form?: 'long' | 'both' | 'none'
+  /** Not in the short form, but in the long one or only by its name. */
+  readonly only?: 'long' | 'named'
 }
 
 /** What each command is for, and that it works. */
@@ -68,24 +68,22 @@ const GROUPS: Readonly<Record<string, Group>> = {
     leaveOut: SWARM,
     parallel: 3,
     lane: 'starts processes',
-    form: 'long',
+    only: 'long',
   },
-  heavy: { files: HEAVY, parallel: 1, lane: 'computes', form: 'long' },
-  page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes', form: 'long' },
-  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'computes', form: 'both' },
-  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'computes', form: 'long' },
+  heavy: { files: HEAVY, parallel: 1, lane: 'computes', only: 'long' },
+  page: { files: ['test/page/*.test.ts'], parallel: 2, lane: 'computes', only: 'long' },
+  fuzz: { files: ['test/fuzz/*.test.ts'], parallel: 2, lane: 'starts processes' },
+  llama: { files: ['test/llama/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // What is published, packed and installed; `npm run test:install` tries many a Node and npm.
-  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'computes', form: 'long' },
+  package: { files: ['test/package/*.test.ts'], parallel: 1, lane: 'computes', only: 'long' },
   // Each in a network of its own; Transmission waits a minute for its DHT, and others work meanwhile.
-  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', form: 'long' },
+  interop: { files: ['test/interop/*.test.ts'], parallel: 2, lane: 'waits', only: 'long' },
   // Minutes and hundreds of megabytes: before a release.
-  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', form: 'none' },
+  deploy: { files: ['test/deploy/image/*.test.ts'], parallel: 1, lane: 'waits', only: 'named' },
 }
 const FAILED_FILES = join(import.meta.dirname, 'failed-files.ts')
 /** Each file is a process, and most load the same sources. */
 const COMPILED = join(import.meta.dirname, '../node_modules/.cache/gguf-swarm-compiled')
-/** Generated inputs tried in the short form, as a share of those of the long one. */
-const SHORT_FUZZ = 0.2
 /** No file takes so long, and one that hangs is ended. */
 const FILE_TIMEOUT_MS = 600_000
 
@@ -108,11 +106,8 @@ console.log(
 process.exitCode = stillFailed.length === 0 ? 0 : 1
 
 function wanted(names: readonly string[]): readonly string[] {
-  const isLong = names[0] === 'long'
-  if (names.length > 0 && !isLong) return names
-  if (!isLong) process.env['GGUF_FUZZ_FACTOR'] ??= String(SHORT_FUZZ)
-  const form = isLong ? 'long' : 'short'
-  return Object.keys(GROUPS).filter((name) => [form, 'both'].includes(groupOf(name).form ?? 'short'))
+  const form = names.length === 0 ? undefined : names[0] === 'long' ? 'long' : null
+  return form === null ? names : Object.keys(GROUPS).filter((name) => groupOf(name).only === form)
 }
 
 function groupOf(name: string): Group {

@@ -1,7 +1,7 @@
 /**
  * Properties that must hold for whatever bytes arrive, checked on generated input. A failure prints the seed and the
  * smallest input that still fails; `GGUF_TEST_SEED` makes the same input again. `GGUF_FUZZ_FACTOR` is how many times
- * more is tried than in `npm run test:fuzz`.
+ * more is tried than in `npm test`.
  */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
@@ -34,7 +34,7 @@ function keptBytes(): number {
 }
 
 export interface PropertyOptions {
-  /** Inputs tried in `npm run test:fuzz`. */
+  /** Inputs tried in `npm test`. */
   readonly runs: number
   /** Time by the clock, for what goes through a socket; without it, 250 ms of this thread's processor time. */
   readonly slowMs?: number
