@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import nodeModule, { createRequire } from 'node:module'
+import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import v8 from 'node:v8'
@@ -61,13 +62,7 @@ function packagedNode() {
 
 /** Runs the command line on `node`; signals sent to this process reach it, its exit code is ours. */
 function runOn(node) {
-  if (node === undefined) {
-    return refuse(
-      `gguf-swarm needs Node ${needsMajor}.${needsMinor} or newer; this is ${process.version}.\n` +
-        'Install a newer one from https://nodejs.org (or: nvm install 24, brew install node, winget install ' +
-        'OpenJS.NodeJS.LTS)\nand run this again.',
-    )
-  }
+  if (node === undefined) return refuse(adviceOn(''))
   const child = spawn(node, [launcher, ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
@@ -75,9 +70,19 @@ function runOn(node) {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
     })
   }
+  // A machine with another C library, as Alpine has, cannot run it.
+  child.on('error', (error) => refuse(adviceOn(`, and ${node} does not run here (${error.message})`)))
   child.on('exit', (code, signal) => {
-    process.exitCode = code ?? (signal === 'SIGKILL' ? 137 : 1)
+    process.exitCode = code ?? 128 + constants.signals[signal] // as shells say it
   })
+}
+
+function adviceOn(more) {
+  return (
+    `gguf-swarm needs Node ${needsMajor}.${needsMinor} or newer; this is ${process.version}${more}.\n` +
+    'Install a newer one from https://nodejs.org (or: nvm install 24, brew install node, winget install ' +
+    'OpenJS.NodeJS.LTS)\nand run this again.'
+  )
 }
 
 function refuse(message) {

@@ -35,7 +35,7 @@ const stderr = {
 // Until the command line is understood, what it seems to say.
 let args: VoiceArguments & { readonly json?: unknown } = {
   json: argv.includes('--json'),
-  logFormat: argv.includes('json') ? 'json' : 'pretty',
+  logFormat: /--log-format[ =]json\b/.test(argv.join(' ')) ? 'json' : 'pretty',
 }
 let voice: Voice = voiceOf(stderr, args)
 
@@ -60,15 +60,16 @@ const context: CommandContext = {
   manuals: MANUALS,
 }
 
-for (const signal of INTERRUPTED_BY) process.on(signal, stop)
+for (const signal of INTERRUPTED_BY) process.on(signal, interrupt)
 // A process started by another gguf-swarm (see fleet/child) ends with it.
 process.on('disconnect', stop)
 process.on('uncaughtException', crash)
 process.on('unhandledRejection', crash)
-// `gguf-swarm get … | head` closes the pipe early: that is the reader's choice, not an error.
+// `gguf-swarm get … | head` closes the pipe early, and people close terminals: the reader's choice, not an error. It is
+// told again for each line that is written while we stop.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
     stop()
   })
 }
@@ -137,9 +138,18 @@ function isAbort(error: unknown): boolean {
   return error === controller.signal.reason || (error instanceof Error && error.name === 'AbortError')
 }
 
-/** The first signal stops gracefully; a second one, or five seconds, end whatever hangs. */
+/**
+ * The first signal stops gracefully, a second one ends whatever hangs. A terminal that is closed hangs up twice, by its
+ * shell and by the system: that is nobody in a hurry.
+ */
+function interrupt(signal: NodeJS.Signals): void {
+  if (interrupted && signal !== 'SIGHUP') endBy(signal)
+  stop(signal)
+}
+
+/** Stops gracefully, for five seconds at most; idempotent. */
 function stop(signal: NodeJS.Signals = 'SIGTERM'): void {
-  if (interrupted) endBy(signal)
+  if (interrupted) return
   interrupted = true
   controller.abort()
   setTimeout(() => endBy(signal), STOP_DEADLINE_MS).unref()
@@ -166,7 +176,8 @@ function fail(error: unknown): void {
 
 /** An error names options as on the command line, which is not where all of them were given. */
 function whereSet(message: string): string {
-  const named = [...settings].filter(([name]) => message.includes(`--${name}`))
+  const options = new Set(message.match(/(?<=--)[a-z][a-z-]*/g)) // `--fleet-key` is not `--fleet`
+  const named = [...settings].filter(([name]) => options.has(name))
   return named.map(([name, { source }]) => `\n(--${name} is set in ${source})`).join('')
 }
 

@@ -74,8 +74,29 @@ export function parseWebSeedOption(text: string, option: string): string {
   )
 }
 
+/** The page about files of Hugging Face, which people copy from their browser; the files are elsewhere. */
+const HUB_PAGE = /^(https:\/\/huggingface\.co\/[^/]+\/[^/]+\/)(?:blob|tree)\//
+
 /**
- * Reads a port, 0–65535; 0 means a free one.
+ * Reads the address of a mirror, which others will be told of: a folder with a slash at its end, or a .gguf file.
+ * @throws {UsageError} `bad-url`
+ */
+export function parseMirrorOption(text: string, option: string): string {
+  const url = parseWebSeedOption(text, option)
+  if (HUB_PAGE.test(url)) {
+    const files = url.replace(HUB_PAGE, '$1resolve/')
+    throw new UsageError('bad-url', `${option}: '${text}' is a page about files; the files are at ${files}`)
+  }
+  if (url.endsWith('/') || /\.gguf$/i.test(new URL(url).pathname)) return url
+  throw new UsageError(
+    'bad-url',
+    `${option}: '${text}' is neither a folder nor a .gguf file; the address of a folder ends in /, and each file's name ` +
+      'is put behind it',
+  )
+}
+
+/**
+ * Reads a port, 0–65534; 0 means a free one.
  * @throws {UsageError} `bad-port`
  */
 export function parsePortOption(value: number, option: string): number {
@@ -87,18 +108,70 @@ export function parsePortOption(value: number, option: string): number {
   )
 }
 
-const RATE_UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+}
+
+/** Bytes of a text such as `500K` or `1.5G`, in powers of 1,024; NaN for any other text. */
+function bytesIn(text: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? []
+  const bytes = Math.round(Number(number) * (UNITS[unit.toLowerCase()] ?? Number.NaN))
+  return Number.isSafeInteger(bytes) ? bytes : Number.NaN
+}
 
 /**
  * Reads a rate such as `500K`, `10M` or `1.5G`: bytes a second, in powers of 1,024.
  * @throws {UsageError} `bad-rate`
  */
 export function parseRateOption(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kmg]?)(?:i?b)?(?:\/s)?$/i.exec(text.trim())
-  const rate = Math.round(Number(match?.[1]) * (RATE_UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN))
+  const rate = bytesIn(text.trim().replace(/\/s$/i, ''))
   if (rate > 0) return rate
   throw new UsageError(
     'bad-rate',
     `${option}: '${text}' is not a rate; write bytes a second, like 500K or 10M`,
   )
+}
+
+/**
+ * Reads a size such as `500G` or `1.5T`: bytes, in powers of 1,024 like rates.
+ * @throws {UsageError} `bad-size`
+ */
+export function parseSizeOption(text: string, option: string): number {
+  const size = bytesIn(text)
+  if (size >= 0) return size
+  throw new UsageError('bad-size', `${option}: '${text}' is not a size; write bytes, like 500G or 1.5T`)
+}
+
+/**
+ * Reads a number of whole copies.
+ * @throws {UsageError} `bad-replicas`
+ */
+export function parseReplicasOption(value: number, option: string): number {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new UsageError('bad-replicas', `${option}: give a number of copies from 1 up`)
+}
+
+/**
+ * Reads a number of connections.
+ * @throws {UsageError} `bad-max-conns`
+ */
+export function parseMaxConnsOption(value: number, option: string): number {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new UsageError('bad-max-conns', `${option}: give a number of connections from 1 up`)
+}
+
+/** Fits a column of a table, and the longest host name of RFC 1035 without its domain; others refuse what is too long. */
+const MAX_HOST_NAME_BYTES = 64
+
+/**
+ * Reads what a host is called in its fleet.
+ * @throws {UsageError} `bad-name`
+ */
+export function parseHostNameOption(name: string, option: string): string {
+  if (name.trim() !== '' && Buffer.byteLength(name) <= MAX_HOST_NAME_BYTES) return name
+  throw new UsageError('bad-name', `${option}: give a name of 1 to ${MAX_HOST_NAME_BYTES} bytes`)
 }

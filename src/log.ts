@@ -71,6 +71,9 @@ function coloured(text: string): string {
     .replace(/(?<=^|\] |m )✗/, '\x1b[31m✗\x1b[39m')
 }
 
+/** `1 shard`, `4 shards`. */
+export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
 
 /** Bytes for people: powers of 1,000, three digits, as file managers show them. */

@@ -75,7 +75,6 @@ const TIME_OF_DAY = [
   'src/fleet/membership/host-member.ts',
   'src/fleet/names/name-search.ts',
   'src/fleet/membership/roster.ts',
-  'src/fleet/verify/catalogue-checks.ts',
   'src/library/atomic-file.ts',
   'src/library/rechecker.ts',
   'src/library/settling.ts',

@@ -1,5 +1,5 @@
 /** `createCoordinator`: a look at a fleet from this process. */
-import { DEFAULTS } from '../config.ts'
+import { DEFAULTS, parseReplicasOption } from '../config.ts'
 import { Coordinator } from '../fleet/coordinator.ts'
 import { requireFleet } from '../fleet/membership/fleet-member.ts'
 import type { FleetEvent, FleetStatus } from '../fleet/status.ts'
@@ -27,6 +27,7 @@ export interface RunningCoordinator extends Running {
  * @throws {SwarmError} `port-in-use`, `no-fleet`, and for options that cannot be; the signal's reason
  */
 export async function createCoordinator(options: CreateCoordinatorOptions = {}): Promise<RunningCoordinator> {
+  const wantedReplicas = parseReplicasOption(options.replicas ?? DEFAULTS.replicas, 'replicas')
   const dht = dhtOf(options)
   const key = requireFleet(await fleetOf(options, dht))
   const { started, running } = await startUntil(options.signal, (onFailed) =>
@@ -35,7 +36,7 @@ export async function createCoordinator(options: CreateCoordinatorOptions = {}):
       ...portsOf(options),
       dht,
       key,
-      wantedReplicas: options.replicas ?? DEFAULTS.replicas,
+      wantedReplicas,
       watchesSwarms: true,
       onFailed,
     }),

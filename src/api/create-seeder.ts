@@ -3,9 +3,12 @@ import { hostname } from 'node:os'
 import {
   DEFAULTS,
   parseAddressOption,
+  parseHostNameOption,
+  parseMaxConnsOption,
+  parseMirrorOption,
   parsePortOption,
   parseRateOption,
-  parseWebSeedOption,
+  parseReplicasOption,
 } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
@@ -22,11 +25,11 @@ export interface CreateSeederOptions extends SwarmOptions {
   readonly stateDir?: string | undefined
   /** Where `.torrent` files are written; `models_cache/torrents` unless told. */
   readonly torrentsDir?: string | undefined
-  /** What the host is called in its fleet; this machine's name unless told. */
+  /** What the host is called in its fleet, in 1 to 64 bytes; this machine's name unless told. */
   readonly name?: string | undefined
   /** `HOST:PORT` others reach this host at. */
   readonly advertise?: readonly string[] | undefined
-  /** Mirrors (BEP 19) to put into magnets and `.torrent` files: folders, ending in `/`, and files. */
+  /** Mirrors (BEP 19) to put into magnets and `.torrent` files: folders, ending in `/`, and `.gguf` files. */
   readonly webSeeds?: readonly string[] | undefined
   /** Bytes a second over all peers; unlimited unless told. */
   readonly uploadBytesPerSecond?: number | undefined
@@ -93,12 +96,12 @@ export async function createSeeder(
         port: options.port === undefined ? null : parsePortOption(options.port, 'port'),
         dhtPort: options.dhtPort === undefined ? null : parsePortOption(options.dhtPort, 'dhtPort'),
         dht,
-        webSeeds: (options.webSeeds ?? []).map((text) => parseWebSeedOption(text, 'webSeeds')),
+        webSeeds: (options.webSeeds ?? []).map((text) => parseMirrorOption(text, 'webSeeds')),
         advertise: (options.advertise ?? []).map((text) => parseAddressOption(text, 'advertise')),
-        uploadLimit: options.uploadBytesPerSecond ?? null,
-        maxConns: options.maxConns ?? DEFAULTS.maxConns,
+        uploadLimit: uploadLimitOf(options),
+        maxConns: parseMaxConnsOption(options.maxConns ?? DEFAULTS.maxConns, 'maxConns'),
         fleet,
-        name: options.name ?? hostname(),
+        name: parseHostNameOption(options.name ?? hostname(), 'name'),
         replicate: replicateSettings(options.replicate, fleet),
         recheckRate: parseRateOption(DEFAULTS.recheckRate, 'recheckRate'),
       },
@@ -130,6 +133,11 @@ export async function createSeeder(
   }
 }
 
+function uploadLimitOf({ uploadBytesPerSecond: limit }: CreateSeederOptions): number | null {
+  if (limit === undefined || limit > 0) return limit ?? null
+  throw new UsageError('bad-rate', 'uploadBytesPerSecond: give a number of bytes above 0, or leave it out')
+}
+
 function note(event: SeedEvent, shards: Map<string, SeededShard>): void {
   if (event.event === 'withdrawn') shards.delete(event.file)
   if (event.event !== 'seeding') return
@@ -152,7 +160,7 @@ function replicateSettings(
   const { isWanted, replicas, maxBytes, minFreeBytes } = replicate === true ? {} : replicate
   return {
     isWanted: isWanted ?? (() => true),
-    replicas: replicas ?? null,
+    replicas: replicas === undefined ? null : parseReplicasOption(replicas, 'replicas'),
     maxBytes: maxBytes ?? null,
     minFreeBytes: minFreeBytes ?? null,
   }

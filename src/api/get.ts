@@ -1,5 +1,6 @@
 /** `get`: a download in this process. */
 import { DEFAULTS, parseAddressOption, parseWebSeedOption } from '../config.ts'
+import { UsageError } from '../errors.ts'
 import { Getter } from '../fleet/download/getter.ts'
 import type { WebSeedChoice } from '../fleet/download/getter-options.ts'
 import { eachOf, MAX_SHARDS_AT_ONCE } from '../fleet/each-of.ts'
@@ -66,6 +67,12 @@ export async function get(id: string | Uint8Array, options: GetOptions = {}): Pr
   const { signal, onEvent = () => undefined, out = '.', bind = DEFAULTS.bind } = options
   signal?.throwIfAborted()
   const { timeoutMs = DEFAULTS.timeoutSeconds * 1000 } = options
+  if (timeoutMs !== null && !(timeoutMs > 0)) {
+    throw new UsageError(
+      'bad-timeout',
+      'timeoutMs: give a number of milliseconds above 0, or null to wait for ever',
+    )
+  }
   const peers = (options.peers ?? []).map((text) => parseAddressOption(text, 'peers'))
   const webSeeds = webSeedsOf(options)
   const dht = dhtOf(options)

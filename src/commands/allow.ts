@@ -11,6 +11,7 @@ export const ALLOW_OPTIONS = {
   allow: {
     type: 'string',
     array: true,
+    nargs: 1,
     requiresArg: true,
     group: GROUP.network,
     describe: 'CIDR of a network to speak with, like 10.0.0.0/8, and with nobody else; repeatable',

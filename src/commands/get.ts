@@ -46,6 +46,7 @@ const builder = (yargs: Argv) =>
       peer: {
         type: 'string',
         array: true,
+        nargs: 1,
         requiresArg: true,
         describe: 'HOST:PORT of a peer to try first; repeatable',
       },

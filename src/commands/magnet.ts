@@ -19,6 +19,7 @@ import { formatPeerAddress, type PeerAddress } from '../metainfo/peer-address.ts
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { qrForTerminal } from '../metainfo/qr.ts'
 import { webSeedUrl } from '../metainfo/web-seed.ts'
+import { ALLOW_OPTIONS, type AllowArguments, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { rememberNames } from './known-names.ts'
@@ -36,12 +37,14 @@ const builder = (yargs: Argv) =>
       advertise: {
         type: 'string',
         array: true,
+        nargs: 1,
         requiresArg: true,
         describe: 'HOST:PORT of a peer to put into the link (x.pe)',
       },
       qr: { type: 'boolean', default: false, describe: 'also draw it as a QR code' },
       bind: LISTEN_OPTIONS.bind,
       ...DHT_OPTIONS,
+      ...ALLOW_OPTIONS,
       ...FLEET_OPTIONS,
       ...JSON_OPTION,
     } as const)
@@ -61,7 +64,7 @@ async function runMagnet(args: MagnetArguments, context: CommandContext): Promis
 }
 
 /** What is needed to say what a file, an id or a name of the fleet stands for. */
-export interface MagnetQuestion extends VisitorArguments {
+export interface MagnetQuestion extends VisitorArguments, AllowArguments {
   readonly what: string
   readonly fleet?: string | undefined
   readonly fleetKey?: string | undefined
@@ -109,7 +112,8 @@ async function magnetsOfName(
   const { fleet, fleetKey, what } = args
   const dht = dhtChoice(args.bootstrap, args.public)
   const key = requireFleet(await chooseFleet({ fleet, fleetKey, dht }))
-  await using network = await Network.start(visitorOf(args, { stays: false }), {})
+  const allowed = allowedPeers(args, { dht })
+  await using network = await Network.start({ ...visitorOf(args, { stays: false }), allowed }, {})
   await using search = NameSearch.start({ network, key, dht, timeoutMs: null })
   const { shards } = await search.find(what, signal)
   await rememberNames(key, await search.offered())

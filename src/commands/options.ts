@@ -1,5 +1,5 @@
 /** Options that several commands share, and how they become complete settings. */
-import { DEFAULTS, parseAddressOption, parsePortOption } from '../config.ts'
+import { DEFAULTS, parseAddressOption, parsePortOption, parseReplicasOption } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import type { CoordinatorOptions } from '../fleet/coordinator.ts'
 import { chooseFleet } from '../fleet/membership/fleet-key.ts'
@@ -62,16 +62,18 @@ export const HOST_OPTIONS = {
   advertise: {
     type: 'string',
     array: true,
+    nargs: 1,
     requiresArg: true,
     describe: 'HOST:PORT others reach this host at; added to magnets (x.pe)',
   },
 } as const
 
-/** Which DHT. */
+/** Which DHT. One value each time: `get --bootstrap HOST:PORT NAME` has a name behind it. */
 export const DHT_OPTIONS = {
   bootstrap: {
     type: 'string',
     array: true,
+    nargs: 1,
     requiresArg: true,
     group: GROUP.network,
     describe: "HOST:PORT of a private DHT's bootstrap node; repeatable",
@@ -158,7 +160,7 @@ export interface CoordinatorArguments {
   readonly public: boolean
   readonly fleet?: string | undefined
   readonly fleetKey?: string | undefined
-  readonly replicas?: number
+  readonly replicas: number
 }
 
 /**
@@ -166,18 +168,16 @@ export interface CoordinatorArguments {
  * @throws {UsageError} for values that cannot be; {@link FailedError} `no-fleet`
  */
 export async function coordinatorOptions(args: CoordinatorArguments): Promise<CoordinatorOptions> {
-  const { bind, fleet, fleetKey, replicas = DEFAULTS.replicas } = args
+  const { bind, fleet, fleetKey, replicas } = args
   const dht = dhtChoice(args.bootstrap, args.public)
-  if (!Number.isInteger(replicas) || replicas < 1) {
-    throw new UsageError('bad-replicas', '--replicas: give a number of copies from 1 up')
-  }
+  const wantedReplicas = parseReplicasOption(replicas, '--replicas')
   return {
     bind,
     port: portChoice(args.port, '--port'),
     dhtPort: portChoice(args.dhtPort, '--dht-port'),
     dht,
     key: requireFleet(await chooseFleet({ fleet, fleetKey, dht })),
-    wantedReplicas: replicas,
+    wantedReplicas,
     watchesSwarms: true,
   }
 }

@@ -1,6 +1,7 @@
 /** `gguf-swarm recipe <client> [what]`: how a standard client joins this fleet's DHT, with its own values. */
 import type { Argv } from 'yargs'
 import { addressOf, isLoopback } from '../swarm/address.ts'
+import { ALLOW_OPTIONS } from './allow.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { magnetsOf } from './magnet.ts'
@@ -10,6 +11,7 @@ import { wrap } from './table.ts'
 
 /** Stands where a magnet is to be pasted, when none was asked for. */
 const ANY_MAGNET = 'magnet:?xt=urn:btih:…'
+const NOTHING_TO_SET_UP = 'Every client is in the public DHT as it comes: there is nothing to set up.'
 
 const builder = (yargs: Argv) =>
   yargs
@@ -19,7 +21,13 @@ const builder = (yargs: Argv) =>
       describe:
         "what to fetch with it: a shard's or model's name, infohash, magnet link, .torrent or .gguf file",
     })
-    .options({ bind: LISTEN_OPTIONS.bind, ...DHT_OPTIONS, ...FLEET_OPTIONS, ...JSON_OPTION } as const)
+    .options({
+      bind: LISTEN_OPTIONS.bind,
+      ...DHT_OPTIONS,
+      ...ALLOW_OPTIONS,
+      ...FLEET_OPTIONS,
+      ...JSON_OPTION,
+    } as const)
     .example('$0 recipe qbittorrent --bootstrap 10.0.0.1:51820', 'how qBittorrent joins that DHT')
     .example('$0 recipe aria2 tiny-llama', 'the command line that fetches that model')
 
@@ -28,23 +36,25 @@ type RecipeArguments = ArgumentsOf<typeof builder>
 async function runRecipe(args: RecipeArguments, context: CommandContext): Promise<void> {
   const { client, what, json, bind } = args
   const dht = dhtChoice(args.bootstrap, args.public)
-  const magnets = what === undefined ? [] : await magnetsOf({ ...args, what }, [], context.signal)
-  const [magnet = ANY_MAGNET, ...more] = magnets.map((named) => named.magnet)
+  const named = what === undefined ? [] : await magnetsOf({ ...args, what }, [], context.signal)
+  const magnets = named.map((one) => one.magnet)
   if (dht.kind === 'public') {
-    context.log.info('Every client is in the public DHT as it comes: there is nothing to set up.')
-    for (const link of [magnet, ...more]) context.out(`${link}\n`)
+    if (json) jsonWriter(context.out)({ event: 'recipe', ...{ client, text: NOTHING_TO_SET_UP, magnets } })
+    else for (const link of magnets) context.out(`${link}\n`)
+    context.log.info(NOTHING_TO_SET_UP)
     return
   }
-  const [named] = dht.bootstrap
+  const [magnet = ANY_MAGNET, ...more] = magnets
+  const [first] = dht.bootstrap
   // Most clients take loopback addresses for nobody's, and no other machine can use one.
   const bootstrap =
-    named !== undefined && isLoopback(named.host) ? { ...named, host: await addressOf(bind) } : named!
+    first !== undefined && isLoopback(first.host) ? { ...first, host: await addressOf(bind) } : first!
   const recipe = recipeOf(client, { bootstrap, magnet })
   if (json) {
     jsonWriter(context.out)({
       event: 'recipe',
       ...recipe,
-      ...{ text: recipeText(recipe), magnets: [magnet, ...more] },
+      ...{ text: recipeText(recipe), magnets },
     })
     return
   }
@@ -56,7 +66,7 @@ async function runRecipe(args: RecipeArguments, context: CommandContext): Promis
   }
   if (more.length > 0)
     context.out(`\nThe other shards of ${what}:\n${more.map((link) => `  ${link}\n`).join('')}`)
-  if (named !== bootstrap) {
+  if (first !== bootstrap) {
     context.log.info(
       `(${bootstrap.host} is this machine: no bootstrap node was named, and others cannot use 127.0.0.1.)`,
     )

@@ -1,4 +1,5 @@
 /** The options of `seed --replicate`, and its log lines. */
+import { parseReplicasOption, parseSizeOption } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import type { ReplicationEvent } from '../fleet/events.ts'
 import type { FleetKey } from '../fleet/membership/fleet-key.ts'
@@ -17,6 +18,7 @@ export const REPLICATE_OPTIONS = {
   want: {
     type: 'string',
     array: true,
+    nargs: 1,
     requiresArg: true,
     group: GROUP.replication,
     describe: "only shards or models of this name, like 'Llama-3*'; repeatable",
@@ -83,15 +85,12 @@ export function replicateSettings(
         'everybody who can reach this fleet is to be trusted with --trust-open-fleet',
     )
   }
-  if (replicas !== undefined && (!Number.isInteger(replicas) || replicas < 1)) {
-    throw new UsageError('bad-replicas', '--replicas: give a number of copies from 1 up')
-  }
   const globs = (want ?? []).map((pattern) => compileGlob(pattern, '--want'))
   return {
     isWanted: (name) => globs.length === 0 || globs.some((matches) => matches(name)),
-    replicas: replicas ?? null,
-    maxBytes: maxBytes === undefined ? null : parseSize(maxBytes, '--max-bytes'),
-    minFreeBytes: minFree === undefined ? null : parseSize(minFree, '--min-free'),
+    replicas: replicas === undefined ? null : parseReplicasOption(replicas, '--replicas'),
+    maxBytes: maxBytes === undefined ? null : parseSizeOption(maxBytes, '--max-bytes'),
+    minFreeBytes: minFree === undefined ? null : parseSizeOption(minFree, '--min-free'),
   }
 }
 
@@ -105,25 +104,6 @@ function refuseWithout({ want, replicas, maxBytes, minFree, trustOpenFleet }: Re
   }).flatMap(([option, value]) => (value === undefined ? [] : option))
   if (given.length === 0) return null
   throw new UsageError('not-replicating', `${given.join(', ')}: of use with --replicate only; add it`)
-}
-
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1024,
-  m: 1024 ** 2,
-  g: 1024 ** 3,
-  t: 1024 ** 4,
-}
-
-/**
- * Reads a size such as `500G` or `1.5T`: bytes, in powers of 1,024 like rates.
- * @throws {UsageError} `bad-size`
- */
-export function parseSize(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text.trim())
-  const size = Math.round(Number(match?.[1]) * (SIZE_UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN))
-  if (Number.isSafeInteger(size)) return size
-  throw new UsageError('bad-size', `${option}: '${text}' is not a size; write bytes, like 500G or 1.5T`)
 }
 
 /** What is going to be fetched, in a line. */

@@ -2,8 +2,14 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import type { Argv } from 'yargs'
-import { parseAddressOption, parsePortOption, parseRateOption } from '../config.ts'
-import { type SwarmError, UsageError } from '../errors.ts'
+import {
+  parseAddressOption,
+  parseHostNameOption,
+  parseMaxConnsOption,
+  parsePortOption,
+  parseRateOption,
+} from '../config.ts'
+import type { SwarmError } from '../errors.ts'
 import type { SeedEvent } from '../fleet/events.ts'
 import { chooseFleet, fleetLabel } from '../fleet/membership/fleet-key.ts'
 import { Seeder, type SeederListener, type SeederOptions } from '../fleet/seeder.ts'
@@ -13,6 +19,7 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { HostShards, keepNames } from './known-names.ts'
 import {
   DHT_OPTIONS,
   dhtChoice,
@@ -25,12 +32,10 @@ import {
 import { foldersToSeed, PLACES_OPTIONS } from './places.ts'
 import { RECHECK_OPTIONS, recheckedLine, recheckRate } from './recheck.ts'
 import { REPLICATE_OPTIONS, replicateLine, replicateSettings, replicationLine } from './replicate.ts'
-import { MIRROR_OPTIONS, webSeedUrls } from './web-seeds.ts'
+import { MIRROR_OPTIONS, mirrorUrls } from './web-seeds.ts'
 
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
-/** Fits a column of a table, and the longest host name of RFC 1035 without its domain. */
-const MAX_HOST_NAME_BYTES = 64
 
 const OPTIONS = {
   ...LISTEN_OPTIONS,
@@ -72,23 +77,31 @@ async function runSeed(args: SeedArguments, context: CommandContext): Promise<vo
   const { log } = context
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   const listener = args.json ? jsonListener(context, log) : logListener(context, log)
+  const tellHost = fleetLine(log)
+  const known = new HostShards()
   const told: SeederListener = {
     ...listener,
+    onEvent: (event) => {
+      listener.onEvent(event)
+      known.onEvent(event)
+    },
     onIsolated: (isolated) => tellIsolated(isolated, options, log),
-    onFleetHost: fleetLine(log),
+    onFleetHost: (host, change) => {
+      tellHost(host, change)
+      known.onHost(host, change)
+    },
     onFailed: fail,
   }
   if (options.fleet !== null) log.info(`[FLEET] Member of the ${fleetLabel(options.fleet)}`)
   if (options.replicate !== null) log.info(replicateLine(args))
   using _strangers = tellStrangers(options.allowed, log)
   await using _seeder = await Seeder.start(options, told, log)
+  using _names = options.fleet && keepNames(options.fleet, () => known.shards(), { isPart: true })
   await untilStopped(context.signal, failed)
 }
 
 async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
-  if (!Number.isInteger(args.maxConns) || args.maxConns < 1) {
-    throw new UsageError('bad-max-conns', '--max-conns: give a number of connections from 1 up')
-  }
+  const maxConns = parseMaxConnsOption(args.maxConns, '--max-conns')
   const dht = dhtChoice(args.bootstrap, args.public)
   const { fleet, fleetKey } = args
   const key = await chooseFleet({ fleet, fleetKey, dht })
@@ -100,21 +113,16 @@ async function seederOptions(args: SeedArguments): Promise<SeederOptions> {
     port: args.port === undefined ? null : parsePortOption(args.port, '--port'),
     dhtPort: args.dhtPort === undefined ? null : parsePortOption(args.dhtPort, '--dht-port'),
     dht,
-    webSeeds: webSeedUrls(args.webSeed),
+    webSeeds: mirrorUrls(args.webSeed),
     advertise: (args.advertise ?? []).map((text) => parseAddressOption(text, '--advertise')),
     uploadLimit: args.uploadLimit === undefined ? null : parseRateOption(args.uploadLimit, '--upload-limit'),
-    maxConns: args.maxConns,
+    maxConns,
     fleet: key,
-    name: hostName(args.name),
+    name: parseHostNameOption(args.name ?? hostname(), '--name'),
     replicate: replicateSettings(args, key),
     recheckRate: recheckRate(args),
     allowed: allowedPeers(args, { dht }),
   }
-}
-
-function hostName(name: string = hostname()): string {
-  if (name.trim() !== '' && Buffer.byteLength(name) <= MAX_HOST_NAME_BYTES) return name
-  throw new UsageError('bad-name', `--name: give a name of 1 to ${MAX_HOST_NAME_BYTES} bytes`)
 }
 
 function tellIsolated(isolated: boolean, { dht }: SeederOptions, log: Log): void {

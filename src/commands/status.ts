@@ -10,7 +10,7 @@ import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter, type Terminal, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
 import { renderFleet, type TableOptions } from './fleet-table.ts'
-import { rememberNames } from './known-names.ts'
+import { keepNames, rememberNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { shorten } from './progress.ts'
 import { Redraw } from './redraw.ts'
@@ -51,17 +51,19 @@ async function runStatus(args: StatusArguments, context: CommandContext): Promis
   const { dht, wantedReplicas } = options
   if (args.watch) {
     using _view = watch(coordinator, args, context, wantedReplicas)
+    using _names = keepNames(options.key, () => coordinator.status.shards, { isPart: false })
     await untilStopped(context.signal, failed)
     return
   }
   const isQuiet = await settled(coordinator, context, { signal, dht })
   if (!isQuiet) log.warn('hosts are still coming, going or telling what they have: this may not be all')
-  await rememberNames(options.key, coordinator.status.shards)
-  if (args.json) writeJson(coordinator.status, context)
+  const { status } = coordinator
+  if (args.json) writeJson(status, context)
   else {
-    const lines = renderFleet(coordinator.status, tableOptions(context.terminal, wantedReplicas, false))
+    const lines = renderFleet(status, tableOptions(context.terminal, wantedReplicas, false))
     for (const line of lines) context.out(`${line}\n`)
   }
+  await rememberNames(options.key, status.shards)
 }
 
 /** Waits for the whole picture; says so meanwhile where that line can be taken away again. */

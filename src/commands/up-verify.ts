@@ -9,6 +9,7 @@ import { writeFileAtomic } from '../library/atomic-file.ts'
 import { printable } from '../log.ts'
 import type { Board } from './board.ts'
 import type { CommandContext, jsonWriter } from './context.ts'
+import { rememberNames } from './known-names.ts'
 import { checkEvent, renderCheck, verdictEvent } from './verify-output.ts'
 
 /** What is whole and registered at every host is in every catalogue within a heartbeat or two. */
@@ -67,6 +68,7 @@ export async function verifyLocal(
     throw error
   })
   if (verification === null) return
+  await rememberNames(key, coordinator.status.shards)
   json?.(verdictEvent(verification, report))
   context.err(`${printable(verdictLine(verification))}\n\n`)
   if (report === null) return

@@ -15,6 +15,7 @@ import { formatPeerAddress } from '../metainfo/peer-address.ts'
 import { ALLOW_OPTIONS, allowedPeers } from './allow.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { rememberNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { checkEvent, renderCheck, verdictEvent } from './verify-output.ts'
 
@@ -110,6 +111,7 @@ async function runVerify(args: VerifyArguments, context: CommandContext): Promis
     const report = { fleet, rendezvous, bootstraps, settings: settingsInWords(args) }
     await writeFileAtomic(args.report, renderReport(verification, report), { mode: 0o644 })
   }
+  await rememberNames(coordinator.key, running.status.shards)
   const failure = failureOf(verification)
   // The verdict is the last event; in words, the failure is.
   if (args.json && failure !== null) context.fail(failure)

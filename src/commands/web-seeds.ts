@@ -1,5 +1,5 @@
 /** Options about web seeds: of `seed`, which names mirrors, and of `get`, which may ask them. */
-import { parseWebSeedOption } from '../config.ts'
+import { parseMirrorOption, parseWebSeedOption } from '../config.ts'
 import type { WebSeedChoice } from '../fleet/download/getter-options.ts'
 
 const URL_OPTION = { type: 'string', array: true, nargs: 1, requiresArg: true } as const
@@ -9,8 +9,8 @@ export const MIRROR_OPTIONS = {
   'web-seed': {
     ...URL_OPTION,
     describe:
-      'address of a mirror (http or https) to put into magnets and .torrent files; one that ends in / is a folder ' +
-      'with all files, another one a file; repeatable',
+      'address of a mirror (http or https) to put into magnets and .torrent files: a folder with all files, which ends ' +
+      'in / (https://huggingface.co/ORG/REPO/resolve/main/), or one .gguf file; repeatable',
   },
 } as const
 
@@ -23,16 +23,16 @@ export const WEB_SEED_OPTIONS = {
   },
   'web-seed': {
     ...URL_OPTION,
-    describe: 'a web server (file, or folder with / at the end) to fetch from, too',
+    describe: 'a web server (file, or folder with / at the end) to fetch from, too; repeatable',
   },
 } as const
 
 /**
- * Addresses as they were given.
+ * The mirrors that a host names.
  * @throws {UsageError} `bad-url`
  */
-export function webSeedUrls(texts: readonly string[] = []): readonly string[] {
-  return texts.map((text) => parseWebSeedOption(text, '--web-seed'))
+export function mirrorUrls(texts: readonly string[] = []): readonly string[] {
+  return texts.map((text) => parseMirrorOption(text, '--web-seed'))
 }
 
 /**
@@ -43,6 +43,6 @@ export function webSeedChoice(args: {
   readonly webSeeds: boolean
   readonly webSeed?: readonly string[] | undefined
 }): WebSeedChoice | null {
-  const urls = webSeedUrls(args.webSeed)
+  const urls = (args.webSeed ?? []).map((text) => parseWebSeedOption(text, '--web-seed'))
   return args.webSeeds || urls.length > 0 ? { urls, ofLinks: args.webSeeds } : null
 }

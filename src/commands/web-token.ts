@@ -1,6 +1,6 @@
 /** The token of `web`: where it stands, and how it is made. */
 import { randomBytes } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DEFAULTS } from '../config.ts'
 import { asDiskError, messageOf, systemCode, UsageError } from '../errors.ts'
@@ -66,9 +66,14 @@ async function makeToken(path: string): Promise<string> {
   try {
     await makePrivateFolder(dirname(path))
     await using file = await open(path, 'wx', 0o600)
-    await file.writeFile(`${token}\n`)
-    await file.sync()
-    return token
+    try {
+      await file.writeFile(`${token}\n`)
+      await file.sync()
+      return token
+    } catch (error) {
+      await unlink(path).catch(() => undefined) // half a token would stop every later start
+      throw error
+    }
   } catch (error) {
     // Another process was quicker by a moment.
     const other = systemCode(error) === 'EEXIST' ? await readToken(path) : null

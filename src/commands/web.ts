@@ -13,6 +13,7 @@ import type { WebServer } from '../web/server.ts'
 import { ALLOW_OPTIONS, allowedPeers, tellStrangers } from './allow.ts'
 import { type CommandContext, jsonWriter, untilStopped } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
+import { keepNames } from './known-names.ts'
 import { COORDINATOR_OPTIONS, coordinatorOptions, JSON_OPTION } from './options.ts'
 import { fileShelf, SERVE_OPTIONS, sayServed } from './serve-files.ts'
 import { TOKEN_OPTIONS, type TokenInFile, webToken } from './web-token.ts'
@@ -114,6 +115,7 @@ async function runWeb(args: WebArguments, context: CommandContext): Promise<void
   logEvents(coordinator, log)
   using _strangers = tellStrangers(allowed, log)
   using _watch = watchIsolation(coordinator, options.dht, log)
+  using _names = keepNames(options.key, () => coordinator.status.shards, { isPart: false })
   await untilStopped(context.signal, failed)
 }
 

@@ -50,7 +50,7 @@ export class Child {
       this.#process.once('close', () => resolve())
     })
     void this.#ended.then(() => {
-      if (!this.#stopping) onDied(this.howItEnded())
+      if (!this.#stopping) onDied(this.#howItEnded())
     })
   }
 
@@ -58,24 +58,10 @@ export class Child {
     return this.#process.pid
   }
 
-  /** The exit code or signal, and what it said last. */
-  howItEnded(): string {
-    const { exitCode, signalCode } = this.#process
-    if (exitCode === null && signalCode === null) return 'no answer'
-    const how = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`
-    const words = this.#words()
-    return words === '' ? how : `${how}: ${words}`
-  }
-
-  /** Resolves when it has ended. */
-  get ended(): Promise<void> {
-    return this.#ended
-  }
-
   /** The error of a child that ended, or said nothing, before it was of use. */
   failure(): FailedError {
     const words = this.#words()
-    const why = words === '' ? this.howItEnded() : words
+    const why = words === '' ? this.#howItEnded() : words
     return new FailedError('child-failed', `${this.name} did not start: ${why}`)
   }
 
@@ -86,6 +72,15 @@ export class Child {
     const deadline = setTimeout(() => this.#process.kill('SIGKILL'), STOP_DEADLINE_MS)
     await this.#ended
     clearTimeout(deadline)
+  }
+
+  /** The exit code or signal, and what it said last. */
+  #howItEnded(): string {
+    const { exitCode, signalCode } = this.#process
+    if (exitCode === null && signalCode === null) return 'no answer'
+    const how = signalCode === null ? `exit code ${exitCode}` : `signal ${signalCode}`
+    const words = this.#words()
+    return words === '' ? how : `${how}: ${words}`
   }
 
   #words(): string {

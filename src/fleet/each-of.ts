@@ -6,17 +6,25 @@
  */
 export const MAX_SHARDS_AT_ONCE = 4
 
-/** Like `Promise.all` over `work`, with at most `limit` under way; in order. */
+/** Like `Promise.all` over `work`, with at most `limit` under way; in order. After an error no other item is begun. */
 export async function eachOf<T, R>(
   items: readonly T[],
   limit: number,
   work: (item: T) => Promise<R>,
 ): Promise<readonly R[]> {
   const results: R[] = []
-  const left = items.entries() // shared, so that each item is taken once
+  let next = 0
   const takeTurns = async (): Promise<void> => {
-    for (const [at, item] of left) results[at] = await work(item)
+    while (next < items.length) {
+      const at = next++
+      try {
+        results[at] = await work(items[at]!)
+      } catch (error) {
+        next = items.length
+        throw error
+      }
+    }
   }
-  await Promise.all(Array.from({ length: limit }, takeTurns))
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, takeTurns))
   return results
 }

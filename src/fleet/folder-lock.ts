@@ -20,8 +20,8 @@ export interface FolderLock {
   release(): Promise<void>
 }
 
-/** Locks of this process, by path: its own id in a lock file proves nothing, as ids are used again. */
-const held = new Set<string>()
+/** Locks of this process, by path, each with its text: its own id in a lock file proves nothing, as ids are used again. */
+const held = new Map<string, string>()
 
 /**
  * Makes `folder` and takes its lock; a lock whose process is gone is taken over.
@@ -44,14 +44,16 @@ async function takeLock(path: string, inUse: (pid: number) => string): Promise<F
   const own = join(dirname(path), `.${LOCK_FILE}.${randomUUID()}.tmp`)
   try {
     await makePrivateFolder(dirname(path))
-    await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`, { mode: 0o600 })
+    // What stands behind the two numbers tells this lock from every other one of this process.
+    const text = `${process.pid} ${await startOf(process.pid)} ${randomUUID()}\n`
+    await writeFile(own, text, { mode: 0o600 })
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const pid = await holderOf(path)
       if (pid !== null) throw new FailedError('locked', inUse(pid))
       if ((await put(own, path)) || (await takeOver(own, path))) {
-        held.add(path)
+        held.set(path, text)
         await removeLeftovers(dirname(path))
-        return { release: () => release(path) }
+        return { release: () => release(path, text) }
       }
     }
     throw new FailedError('locked', `bug: ${path} could not be taken in ${MAX_ATTEMPTS} attempts`)
@@ -60,8 +62,10 @@ async function takeLock(path: string, inUse: (pid: number) => string): Promise<F
   }
 }
 
-async function release(path: string): Promise<void> {
-  held.delete(path)
+async function release(path: string, text: string): Promise<void> {
+  if (held.get(path) === text) held.delete(path)
+  // Whoever is done with a folder may have removed it, lock and all: what stands there now is the lock of the next one.
+  if ((await readFile(path, 'utf8').catch(() => '')) !== text) return
   // On a disk that takes no writes it stays there, and is taken over as that of a process that is gone.
   await rm(path, { force: true }).catch(() => undefined)
 }
@@ -107,7 +111,7 @@ async function takeOver(own: string, path: string): Promise<boolean> {
     await delay(RETRY_MS)
     return false
   }
-  held.add(ticket)
+  held.set(ticket, '')
   try {
     const isThere = await access(path).then(
       () => true,

@@ -176,7 +176,9 @@ export class LocalFleet implements AsyncDisposable {
   }
 
   /** Starts one process and waits for its `listening` event. */
-  #spawn(name: string, args: readonly string[], listener: LocalFleetListener): Promise<ChildEvent> {
+  async #spawn(name: string, args: readonly string[], listener: LocalFleetListener): Promise<ChildEvent> {
+    // Another one did not start: what is begun now, nobody would stop.
+    if (this.#stopping !== undefined) throw new FailedError('stopped', `${name} was not started: stopping`)
     const { promise, resolve, reject } = Promise.withResolvers<ChildEvent>()
     let listening = false
     const child = new Child({

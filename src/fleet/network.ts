@@ -61,14 +61,28 @@ export interface NetworkListener extends AnnouncerListener {
   onFailed?(error: FailedError): void
 }
 
+/** A bootstrap on this machine has moved with it; told by loopback alone, it would know us by that. */
+async function tellAnew(
+  host: string,
+  { options, dht, announcer }: { options: NetworkOptions; dht: DhtNode; announcer: Announcer },
+): Promise<void> {
+  dht.bootstrap = await bootstrapsOf(options.dht, options.bind, host)
+  announcer.kick()
+}
+
 /**
  * The nodes a choice of DHT starts from. A bootstrap on this machine that is named by its loopback address is
  * asked by its outward one too: announces that come from there are of use to other machines.
+ * @param own the outward address, where it is known already
  */
-export async function bootstrapsOf(dht: DhtChoice, bind: string): Promise<readonly PeerAddress[]> {
+export async function bootstrapsOf(
+  dht: DhtChoice,
+  bind: string,
+  own?: string,
+): Promise<readonly PeerAddress[]> {
   if (dht.kind === 'public') return PUBLIC_BOOTSTRAP
   if (bind !== '0.0.0.0') return dht.bootstrap
-  const outward = await addressOf(bind)
+  const outward = own ?? (await addressOf(bind))
   const known = new Map<string, PeerAddress>()
   for (const { host, port } of dht.bootstrap) {
     const ways = isLoopback(host) ? [outward, host] : [host]
@@ -146,7 +160,7 @@ export class Network implements AsyncDisposable {
       const advertised = options.advertise[0]
       const isPrivate = options.dht.kind === 'private'
       const find = async (): Promise<string | undefined> =>
-        advertised?.host ?? (await ownAddress(options.bind, isPrivate ? bootstrap : []))
+        advertised?.host ?? (await ownAddress(options.bind, isPrivate ? dht.bootstrap : []))
       const port = advertised?.port ?? client.port
       const moveTo = (host: string): void => void Object.assign(self, { address: { host, port } })
       const host = await find()
@@ -164,7 +178,7 @@ export class Network implements AsyncDisposable {
         find,
         onChange: (host) => {
           moveTo(host)
-          announcer.kick()
+          void tellAnew(host, { options, dht, announcer })
         },
       })
       for (const node of options.savedNodes) dht.addNode(node)
@@ -221,11 +235,6 @@ export class Network implements AsyncDisposable {
     this.#torrents.delete(infoHash)
     this.#announcer.remove(infoHash)
     await torrent?.remove()
-  }
-
-  /** How eagerly peers are looked for. */
-  setMode(infoHash: InfoHash, mode: AnnounceMode): void {
-    if (this.#torrents.has(infoHash)) this.#announcer.add(infoHash, mode)
   }
 
   torrent(infoHash: InfoHash): SwarmTorrent | undefined {

@@ -163,6 +163,7 @@ export class Seeder implements AsyncDisposable {
       await this.#fleet?.stop()
       await this.#network.stop()
       await written
+      await this.#fleet?.described
       await this.#lock.release()
     })()
     return this.#stopping

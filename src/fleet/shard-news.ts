@@ -50,7 +50,7 @@ export class ShardNews {
     })
   }
 
-  /** Its `.torrent` file may go. */
+  /** It is not served any more; the name of its `.torrent` file is free for another. */
   forget(infoHash: InfoHash): void {
     this.#unwritten.delete(infoHash)
     this.#files.forget(infoHash)
@@ -77,6 +77,8 @@ export class ShardNews {
   async #tell(shard: ShardFile): Promise<void> {
     const { infoHash, name, length, pieceLength, sha256, relativePath: file } = shard
     const { isServed, advertise, webSeeds, onEvent } = this.#options
+    // Withdrawn before its turn came: it must not take the name from the file that replaced it.
+    if (!isServed(infoHash, shard)) return
     const torrentFile = this.#files.pathOf(name, infoHash)
     await this.#write(shard).catch((error: unknown) => {
       // It is served all the same.

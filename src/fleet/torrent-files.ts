@@ -45,10 +45,10 @@ export class TorrentFiles {
   #nameFor(shardName: string, infoHash: InfoHash): string {
     const plain = `${shardName}.torrent`
     const owner = this.#names.get(twinKey(plain))
-    // A shard's own name may fill all of what a file system holds.
-    if (Buffer.byteLength(plain) > MAX_NAME_BYTES) return `${infoHash}.torrent`
     const name =
       owner === undefined || owner === infoHash ? plain : `${shardName}.${infoHash.slice(0, 8)}.torrent`
+    // A shard's own name may fill all of what a file system holds.
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `${infoHash}.torrent`
     this.#names.set(twinKey(name), infoHash)
     return name
   }

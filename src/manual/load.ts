@@ -18,12 +18,13 @@ export interface LoadOptions {
   readonly alternatives: Alternatives
 }
 
-/** Options before a command that take a value, which is no command. */
-const BEFORE_COMMAND = new Set(['--config', '--log-format'])
+/** Switches that any command line takes; to yargs, the word behind any other option before the command is its value. */
+const SWITCH = /^(-q|-h|--(quiet|color|help|version|no-.*))$/
 
 /** The command that a command line names, if it is one of these. */
 export function commandOf(argv: readonly string[], manuals: readonly Manual[]): Manual | undefined {
-  const word = argv.find((text, at) => !text.startsWith('-') && !BEFORE_COMMAND.has(argv[at - 1] ?? ''))
+  const isValue = (before = ''): boolean => /^-[^=]+$/.test(before) && !SWITCH.test(before)
+  const word = argv.find((text, at) => !text.startsWith('-') && !isValue(argv[at - 1]))
   return manuals.find(({ name }) => name === word)
 }
 

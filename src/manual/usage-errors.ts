@@ -63,8 +63,6 @@ const longNames = ({ name, kind }: Parameter): readonly string[] =>
 const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${name}`)
 
 const isOption = (name: string, argv: readonly string[]): boolean =>
-  argv.some(
-    (word) => /^--?/.test(word) && word.startsWith('-') && [name, camelCase(name)].includes(bare(word)),
-  )
+  argv.some((word) => word.startsWith('-') && [name, camelCase(name)].includes(bare(word)))
 
 const bare = (word: string): string => word.replace(/^--?(no-)?/, '').replace(/=.*$/s, '')

@@ -5,13 +5,13 @@
  */
 
 /** 256 KiB: below this a small model gains nothing and every message costs more than it carries. */
-export const MIN_PIECE_LENGTH: number = 256 * 1024
+const MIN_PIECE_LENGTH: number = 256 * 1024
 
 /** 16 MiB: the most that every common client takes, and what one bad block costs to fetch again. */
-export const MAX_PIECE_LENGTH: number = 16 * 1024 * 1024
+const MAX_PIECE_LENGTH: number = 16 * 1024 * 1024
 
 /** 2,048 pieces make 40 KiB of hashes, three messages of metadata for whoever comes with a magnet link. */
-export const TARGET_PIECES = 2_048
+const TARGET_PIECES = 2_048
 
 /**
  * The smallest power of two that cuts `length` bytes into at most {@link TARGET_PIECES} pieces, within the

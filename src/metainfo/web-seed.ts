@@ -4,7 +4,7 @@
 const MAX_URL_LENGTH = 2_000
 
 /** More would only be a way to make this machine ask strangers. */
-export const MAX_WEB_SEEDS = 16
+const MAX_WEB_SEEDS = 16
 
 /** A checked address; undefined for what is none that may be asked: another scheme, a password in it, too long. */
 export function parseWebSeed(text: string): string | undefined {

@@ -8,6 +8,7 @@ import type { InfoHash } from '../metainfo/info-hash.ts'
 import type { PeerAddress } from '../metainfo/peer-address.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
 import { type Gathering, speakCatalogue } from './catalogue/catalogue-wire.ts'
+import { asError } from './chunk-store.ts'
 import { removeTorrent, setEncryptedName } from './engine-torrent.ts'
 import type { DownloadStoreSettings } from './lane/download-store.ts'
 import { engineStore } from './lane/engine-store.ts'
@@ -28,7 +29,7 @@ import type { Incoming, IncomingCounters } from './wire/incoming.ts'
 import { guardMetadata, installWireGuard } from './wire/wire-guard.ts'
 import { WirePolicy } from './wire/wire-policy.ts'
 
-/** The version whose private members this file and wire-policy use. */
+/** The version whose private members this folder uses. */
 const WEBTORRENT_VERSION = '3.0.21'
 /** Upload slots of one torrent: a fleet fetching one shard at once should not wait for its turn. */
 const UPLOAD_SLOTS = 50
@@ -228,6 +229,7 @@ export class SwarmClient implements AsyncDisposable {
   /** Closes every connection and the port; idempotent, and bounded in time. */
   stop(): Promise<void> {
     this.#stopping ??= new Promise((resolve) => {
+      if (this.#client.destroyed) return resolve() // an engine that failed has closed itself
       const deadline = setTimeout(resolve, STOP_DEADLINE_MS)
       this.#client.destroy(() => {
         clearTimeout(deadline)
@@ -248,8 +250,7 @@ export class SwarmClient implements AsyncDisposable {
     gathering?: Gathering,
   ): SwarmTorrent {
     setEncryptedName(torrent, infoHash)
-    torrent.on('error', (error) => onFailed(error instanceof Error ? error : new Error(messageOf(error))))
-    torrent.on('warning', () => undefined) // a piece that failed its hash is fetched again by the engine
+    torrent.on('error', (error) => onFailed(asError(error)))
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
@@ -263,8 +264,7 @@ export class SwarmClient implements AsyncDisposable {
     })
     const { maxConns, allowed } = this.#options
     // A rendezvous has to meet all members; of a swarm, some are enough.
-    const maxDialled = gathering === undefined ? Math.min(MAX_DIALLED_PER_TORRENT, maxConns) : maxConns
-    dialUpTo(torrent, this.#client, maxDialled)
+    dialUpTo(torrent, this.#client, gathering === undefined ? this.#client.maxConns : maxConns)
     const policy = new WirePolicy(torrent, {
       peerId: this.#client.peerId,
       allowed,

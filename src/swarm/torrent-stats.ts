@@ -38,9 +38,9 @@ export function statsOf(torrent: Torrent, banned: number): TorrentStats {
     if (prefixBytes === start) prefixBytes += bytes
     verifiedBytes += bytes
   }
-  const useful = wires.filter((wire) =>
-    pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)),
-  )
+  const useful = torrent.done
+    ? []
+    : wires.filter((wire) => pieces.some((piece, index) => piece !== null && wire.peerPieces.get(index)))
   const fromWeb = webSeedStats(torrent)
   return {
     verifiedBytes,

@@ -32,9 +32,11 @@ declare module 'bittorrent-dht' {
       visit: null,
       callback: (error: Error | null, hits: number) => void,
     ): void
-    populate(
+    /** `visit` is called with each answer; once it gives false, nobody more is asked. */
+    closest(
       target: Uint8Array,
       message: { q: string; a: Record<string, unknown> },
+      visit: () => boolean,
       callback: (error: Error | null, visited: number) => void,
     ): void
   }

@@ -55,7 +55,6 @@ declare module 'bittorrent-protocol' {
     use(extension: { new (wire: Wire): WireExtension; readonly prototype: object }): void
     write(data: Uint8Array): boolean
     port(port: number): void
-    use(extension: new (wire: Wire) => unknown): void
     destroy(): void
     push(bytes: Uint8Array | null): boolean
     resume(): void
@@ -77,6 +76,8 @@ declare module 'bittorrent-protocol' {
     _onRequest(index: number, offset: number, length: number): void
     _onHave(index: number): void
     _onBitField(bitfield: Uint8Array): void
+    _onHaveAll(): void
+    _onHaveNone(): void
     _onCancel(index: number, offset: number, length: number): void
     _onAllowedFast(index: number): void
     _pull(requests: readonly unknown[], index: number, offset: number, length: number): unknown
@@ -144,7 +145,6 @@ declare module 'webtorrent' {
     infoBuffer?: Uint8Array | undefined
     _markVerified(index: number): void
     _checkDone(): void
-    _destroy(error: Error): void
     _startupBitfield?: Uint8Array
     readonly _peers: Map<string, TorrentPeer> | null
     _addPeer(address: string, type: string, source?: string): TorrentPeer | null
@@ -192,7 +192,6 @@ declare module 'webtorrent' {
     storeOpts: object
     storeCacheSlots: number
     uploads: number
-    strategy?: 'rarest' | 'sequential'
     deselect?: boolean
     private?: boolean
   }
@@ -215,9 +214,7 @@ declare module 'webtorrent' {
     static readonly VERSION: string
     readonly peerId: string
     readonly torrentPort: number
-    readonly torrents: readonly Torrent[]
-    readonly downloadSpeed: number
-    readonly uploadSpeed: number
+    readonly destroyed: boolean
     secure: number
     /** Of each torrent. */
     maxConns: number

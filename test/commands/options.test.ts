@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { dhtChoice } from '../../src/commands/options.ts'
-import { DEFAULTS, parseAddressOption, parsePortOption, parseRateOption } from '../../src/config.ts'
+import {
+  DEFAULTS,
+  parseAddressOption,
+  parseMirrorOption,
+  parsePortOption,
+  parseRateOption,
+  parseSizeOption,
+} from '../../src/config.ts'
 import { UsageError } from '../../src/errors.ts'
 
 const usage = (code: string, message: RegExp) => (error: unknown) =>
@@ -51,6 +58,37 @@ test('rates', () => {
   for (const text of ['', '0', '-1', 'fast', '10X', '1e9', '10 M', '0.1', 'K', '1..5M']) {
     assert.throws(() => parseRateOption(text, '--upload-limit'), usage('bad-rate', /^--upload-limit: /), text)
   }
+})
+
+test('sizes', () => {
+  for (const [text, size] of Object.entries({ '0': 0, '500K': 512_000, '1.5T': 1_649_267_441_664 }))
+    assert.equal(parseSizeOption(text, '--max-bytes'), size, text)
+  for (const text of ['', '-1', 'much', '5M/s', '9'.repeat(30)])
+    assert.throws(() => parseSizeOption(text, '--max-bytes'), usage('bad-size', /^--max-bytes: /), text)
+})
+
+test('a mirror is a folder or a .gguf file: another one would never be named for a shard', () => {
+  const hub = 'https://huggingface.co/org/name'
+  for (const url of [
+    `${hub}/resolve/main/`,
+    `${hub}/resolve/main/x.gguf?download=true`,
+    'http://10.0.0.1/X.GGUF',
+  ])
+    assert.equal(parseMirrorOption(url, '--web-seed'), url)
+  for (const url of [
+    'https://models.example/gguf',
+    `${hub}/resolve/main`,
+    'https://models.example/f/?token=x',
+  ])
+    assert.throws(() => parseMirrorOption(url, '--web-seed'), usage('bad-url', /ends in \//), url)
+  for (const [page, file] of [
+    ['/blob/main/x.gguf', '/resolve/main/x.gguf'],
+    ['/tree/main/', '/resolve/main/'],
+  ] as const) {
+    const says = usage('bad-url', new RegExp(`the files are at ${hub}${file}$`))
+    assert.throws(() => parseMirrorOption(hub + page, '--web-seed'), says, page)
+  }
+  assert.throws(() => parseMirrorOption('ftp://a/b.gguf', '--web-seed'), usage('bad-url', /no address/))
 })
 
 test('which DHT: the named bootstraps, the local default, or the public one; never two', () => {

@@ -49,6 +49,10 @@ test('the command prints it with the values of this fleet', async (t) => {
   const local = startCli(t, ['recipe', 'transmission', '--no-config'])
   await local.exited
   assert.doesNotMatch(local.stdout, /127\.0\.0\.1/)
+  const open = startCli(t, ['recipe', 'aria2', '--public', '--json', shard])
+  assert.equal((await open.exited).code, 0, open.stderr)
+  const told = JSON.parse(open.stdout) as { readonly magnets: readonly string[] } // one line, and no other
+  assert.deepEqual(told.magnets, [magnet])
   const wrong = startCli(t, ['recipe', 'transmision'])
   assert.equal((await wrong.exited).code, 2)
   assert.match(wrong.stderr, /client: 'transmision' is none of .*; did you mean transmission\?/)

@@ -7,17 +7,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MANUALS } from '../../src/commands/all.ts'
-import { program } from '../helpers/netns.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
 
 const FOLDER = fileURLToPath(new URL('../../deploy/systemd', import.meta.url))
 const UNITS = readdirSync(FOLDER).filter((name) => name.endsWith('.service'))
 /** Of 100, in tenths: 5.0 is "medium"; an ordinary unit has 9.6. */
 const MAX_EXPOSURE = 30
 
-const { CI } = process.env
-const isThere = program('systemd-analyze').isThere()
-if (!isThere && CI === 'true') throw new Error('needs systemd-analyze; .ci/run installs what is missing')
-const skip = isThere ? false : 'needs systemd-analyze'
+const skip = skipUnless(program('systemd-analyze'))
 
 test('they are understood', { skip }, () => {
   assert.equal(UNITS.length, 3)

@@ -4,14 +4,13 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
-import { Random } from '../helpers/random.ts'
-import { assertGot, ended, scratchFolder, startGet, startHost } from '../helpers/swarm.ts'
+import { Random, TEST_SEED } from '../helpers/random.ts'
+import { assertGot, ended, PATIENCE_MS, scratchFolder, startGet, startHost } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { type Liar, liar, OFFER, sendBlocks } from '../hostile/liar.ts'
 import { ID, type Message, message, type RawPeer, uint32 } from '../hostile/raw-peer.ts'
 import type { HashedShard } from './hashing-peer.ts'
 
-const SEED = Number(process.env['GGUF_TEST_SEED'] ?? Date.now() % 1_000_000)
 const BYTES = 10_000_000
 /** Slow enough that every bad peer gets its turn. */
 const UPLOAD_LIMIT = '1M'
@@ -90,12 +89,12 @@ async function startBadPeers(t: TestContext, shard: HashedShard): Promise<Readon
 }
 
 test('one honest host among ten bad peers', async (t) => {
-  t.diagnostic(`seed ${SEED}`)
-  const random = new Random(SEED)
+  t.diagnostic(`seed ${TEST_SEED}`)
+  const random = new Random(TEST_SEED)
   const folder = await scratchFolder(t)
   await mkdir(join(folder, 'shards'))
   const original = join(folder, 'shards', 'model.gguf')
-  await writeModel(original, { bytes: BYTES, seed: SEED })
+  await writeModel(original, { bytes: BYTES, seed: TEST_SEED })
   const args = ['--upload-limit', UPLOAD_LIMIT]
   const host = await startHost(t, join(folder, 'shards'), { bootstrap: NO_BOOTSTRAP, args })
   const { infoHash, pieceLength } = await host.seeding('model.gguf')
@@ -125,7 +124,7 @@ test('one honest host among ten bad peers', async (t) => {
     assert.equal(caught.length, 1, `${name} was asked on one connection only`)
   }
   await until(() => [...bad.values()].every(({ met }) => met.every(({ closed }) => closed)), {
-    timeoutMs: 5_000,
+    timeoutMs: PATIENCE_MS,
     what: 'all are left',
   })
 })

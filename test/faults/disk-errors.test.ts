@@ -1,13 +1,12 @@
 /** A disk that fails under a download, or under the state of a host: said once and clearly, and gone on with later. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { afterTest } from '../helpers/after-test.ts'
+import { test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
 import { CLI, type CliEvent, startProcess } from '../helpers/process.ts'
-import { ROOT_USER, skipUnless } from '../helpers/requirements.ts'
+import { skipUnless } from '../helpers/requirements.ts'
+import { MOUNTS, SmallDisk } from '../helpers/small-disk.ts'
 import { STRACE, underStrace } from '../helpers/strace.ts'
 import {
   assertGot,
@@ -70,15 +69,7 @@ test('a disk that fails under a download', {
   )
 })
 
-async function stateDisk(t: TestContext, folder: string): Promise<string> {
-  const disk = join(folder, 'disk')
-  await mkdir(disk)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'pipe' })
-  afterTest(t, () => execFileSync('umount', ['-l', disk]))
-  return disk
-}
-
-test('a disk that fails under the state of a host', { skip: skipUnless(ROOT_USER) }, async (t) => {
+test('a disk that fails under the state of a host', { skip: skipUnless(MOUNTS) }, async (t) => {
   const folder = await scratchFolder(t)
   const shards = join(folder, 'shards')
   await mkdir(shards)
@@ -88,7 +79,8 @@ test('a disk that fails under the state of a host', { skip: skipUnless(ROOT_USER
     return join(folder, name)
   }
   await add('first.gguf')
-  const home = await stateDisk(t, folder)
+  const disk = await SmallDisk.mount(t, join(folder, 'disk'), '1m')
+  const home = disk.path
   const host = await startHost(t, shards, { bootstrap: NO_BOOTSTRAP, home })
   await host.seeding('first.gguf')
   const { hostId } = await host.cli.waitForEvent('listening', { timeoutMs: PATIENCE_MS })
@@ -102,7 +94,7 @@ test('a disk that fails under the state of a host', { skip: skipUnless(ROOT_USER
     ])
     await until(() => host.cli.stderr.includes(`${name} is seeded, but hashed again after a restart`), {
       timeoutMs: PATIENCE_MS,
-      what: `a word about ${name}: ${host.cli.stderr}`,
+      what: () => `a word about ${name}: ${host.cli.stderr}`,
     })
   }
 
@@ -115,7 +107,7 @@ test('a disk that fails under the state of a host', { skip: skipUnless(ROOT_USER
   })
 
   await t.test('read-only: the same, and it stops in time', async () => {
-    execFileSync('mount', ['-o', 'remount,ro', home])
+    disk.remount('ro')
     await isServed('read-only.gguf')
     assert.match(host.cli.stderr, /the file system is read-only/)
     assert.doesNotMatch(host.cli.stderr, /\n\s+at /)
@@ -127,7 +119,7 @@ test('a disk that fails under the state of a host', { skip: skipUnless(ROOT_USER
   })
 
   await t.test('well again: the same host, and what was kept is not hashed again', async (t) => {
-    execFileSync('mount', ['-o', 'remount,rw', home])
+    disk.remount('rw')
     const again = await startHost(t, shards, { bootstrap: NO_BOOTSTRAP, home })
     const names = ['first.gguf', 'full.gguf', 'read-only.gguf']
     await Promise.all(names.map((name) => again.seeding(name)))

@@ -123,7 +123,7 @@ async function told(
           if (event.event !== wanted || !('file' in event) || event.file !== name) return false
           return words.test('reason' in event ? event.reason : 'seeding')
         }),
-    { timeoutMs, what: `${wanted} of ${name} (${words}) among ${JSON.stringify(host.story(name))}` },
+    { timeoutMs, what: () => `${wanted} of ${name} (${words}) among ${JSON.stringify(host.story(name))}` },
   )
 }
 

@@ -124,8 +124,10 @@ async function killAgain(
   afterwards: (running: RunningProcess) => Promise<void>,
 ): Promise<Omit<ServiceKills, 'states'>> {
   let [kills, listening] = [0, 0]
-  while (!enough(kills)) {
+  let isWell = true // after a failure nothing is to be learned, and kills may not count up any more
+  while (isWell && !enough(kills)) {
     const death = chooseDeath(random, { longestMs: LONGEST_MS })
+    isWell = false
     await t.test(`kill ${kills + 1}: ${describeDeath(death)}`, async (t) => {
       const { signal, running } = await runUntilDeath(t, command, death, LONGEST_MS)
       watch.check()
@@ -134,6 +136,7 @@ async function killAgain(
       kills++
       if (running.events().some(({ event }) => event === 'listening')) listening++
       await afterwards(running)
+      isWell = true
     })
   }
   return { kills, listening }

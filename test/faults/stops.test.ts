@@ -7,18 +7,16 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { writeModel } from '../helpers/gguf.ts'
 import { CLI, type CliEvent, startProcess } from '../helpers/process.ts'
-import { Random } from '../helpers/random.ts'
+import { Random, TEST_SEED } from '../helpers/random.ts'
 import { skipUnless } from '../helpers/requirements.ts'
 import { STRACE, underStrace } from '../helpers/strace.ts'
 import { assertPortsFree, PATIENCE_MS, scratchFolder } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { BUSY_MS, STOP_LIMIT_MS, STOPPABLES, stopOnce, stopWorld } from './stops.ts'
 
-const SEED = Number(process.env['GGUF_TEST_SEED'] ?? Date.now() % 1_000_000)
-
 test('every command stops at any moment, whoever hangs on it', { concurrency: true }, async (t) => {
-  t.diagnostic(`seed ${SEED}`)
-  const random = new Random(SEED)
+  t.diagnostic(`seed ${TEST_SEED}`)
+  const random = new Random(TEST_SEED)
   const world = await stopWorld(t)
   await Promise.all(
     STOPPABLES.map((stoppable) => {
@@ -37,7 +35,7 @@ const HUNG_DISK_US = 30_000_000
 test('a disk that hangs', { skip: skipUnless(STRACE), concurrency: 2 }, async (t) => {
   const folder = await scratchFolder(t)
   await mkdir(join(folder, 'shards'))
-  await writeModel(join(folder, 'shards', 'a.gguf'), { bytes: 300_000, seed: SEED })
+  await writeModel(join(folder, 'shards', 'a.gguf'), { bytes: 300_000, seed: TEST_SEED })
   /** A host whose first flushes are well, and later ones, of its record and its stop, do not come back. */
   const hungHost = async (t: TestContext, name: string) => {
     const home = join(folder, name)

@@ -36,7 +36,7 @@ export interface Stoppable {
   readonly name: string
   /** Arguments of a run that has its own folder. */
   readonly args: (world: StopWorld, folder: string) => Promise<readonly string[]> | readonly string[]
-  /** What makes its stop harder, once it listens. */
+  /** What makes its stop harder, if it listens by then. */
   readonly burden?: (t: TestContext, world: StopWorld, cli: Cli) => Promise<void>
   /** Exit codes of a stop; killed by the signal itself, as long as nobody listens for it, is always one. */
   readonly codes: readonly number[]
@@ -193,7 +193,7 @@ export async function stopOnce(
     status = exit
   })
   await pause(afterMs) // the moment is the scenario
-  await burden?.(t, world, cli).catch(() => undefined) // it may not listen yet
+  await burden?.(t, world, cli)
   const startedAt = performance.now()
   cli.kill(signal)
   await until(() => status, {

@@ -1,8 +1,8 @@
 /**
- * A process that watches folders while others are killed: `node watcher.ts FOLDER…`. Given one line of JSON on its
- * standard input, `{ [name]: sha256 }`, it holds every visible file of the folders, as soon as it shows, against the
- * hash its name must have, and reads every JSON and .torrent file below them again and again. Prints what is wrong, and
- * when its input ends, how often it looked.
+ * A process that watches folders while others are killed: `node watcher.ts FOLDER…`. Every visible file of the folders
+ * is held, as soon as it shows, against the hash its name must have, by the JSON in WATCHED_FILES, `{ [name]: sha256 }`;
+ * every JSON and .torrent file below them is read again and again. Prints what is wrong, and when its standard input
+ * ends, how often it looked.
  */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, watch } from 'node:fs'

@@ -1,9 +1,6 @@
 /** The doctor: what it finds where something is wrong, and what it advises. */
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { renderFindings } from '../../src/commands/doctor.ts'
@@ -17,9 +14,8 @@ import {
   MINIMUM_NODE,
 } from '../../src/fleet/doctor/machine.ts'
 import { checkAddress, checkDht, checkPort } from '../../src/fleet/doctor/ports.ts'
-import { afterTest } from '../helpers/after-test.ts'
 import { startCli } from '../helpers/process.ts'
-import { startBootstrap } from '../helpers/swarm.ts'
+import { holdTcpPort, holdUdpPort, startBootstrap } from '../helpers/swarm.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const signal = new AbortController().signal
@@ -94,19 +90,11 @@ test('a folder that must not be written', { skip: root }, async (t) => {
 })
 
 test('ports', async (t) => {
-  const tcp = createServer().listen(0, '127.0.0.1')
-  const udp = createSocket('udp4')
-  udp.bind(0, '127.0.0.1')
-  await Promise.all([once(tcp, 'listening'), once(udp, 'listening')])
-  afterTest(t, () => {
-    tcp.close()
-    udp.close()
-  })
+  const [tcpPort, udpPort] = [await holdTcpPort(t), await holdUdpPort(t)]
   const wanted = { bind: '127.0.0.1', option: '--port', purpose: 'tests' } as const
   const check = (protocol: 'TCP' | 'UDP', port: number, isRequired = true, bind = '127.0.0.1') =>
     checkPort({ ...wanted, bind, protocol, port, isRequired })
-  const tcpPort = (tcp.address() as AddressInfo).port
-  for (const finding of [await check('TCP', tcpPort), await check('UDP', udp.address().port)]) {
+  for (const finding of [await check('TCP', tcpPort), await check('UDP', udpPort)]) {
     assert.deepEqual([finding.verdict, finding.found], ['fail', 'in use; it is meant for tests'])
     assert.match(finding.fix ?? '', /--port/)
   }
@@ -117,12 +105,9 @@ test('ports', async (t) => {
 })
 
 test('the DHT and the way to it', async (t) => {
-  const silent = createSocket('udp4')
-  silent.bind(0, '127.0.0.1')
-  await once(silent, 'listening')
-  afterTest(t, () => silent.close())
   const bootstrap = await startBootstrap(t)
-  const [there, nobody] = [bootstrap.port, silent.address().port].map((port) => ({ host: '127.0.0.1', port }))
+  const ports = [bootstrap.port, await holdUdpPort(t)]
+  const [there, nobody] = ports.map((port) => ({ host: '127.0.0.1', port }))
   assert.equal((await checkDht([there!], false, signal)).verdict, 'ok')
   const half = await checkDht([there!, nobody!], false, signal)
   assert.deepEqual([half.verdict, /silent: 127/.test(half.found)], ['note', true])

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DiskError, FailedError } from '../../src/errors.ts'
@@ -40,6 +40,22 @@ test('what a killed process left half-written goes with a later start, and not w
   const lock = await lockFolder(folder, String)
   assert.deepEqual((await readdir(folder)).sort(), ['.lock.77.tmp', 'lock'])
   await lock.release()
+})
+
+test('who lets go of a folder that was removed meanwhile leaves the lock of the next one alone', async (t) => {
+  const folder = join(await temporaryFolder(t), 'state')
+  const lock = await lockFolder(folder, String)
+  await rm(folder, { recursive: true })
+  await mkdir(folder)
+  await writeFile(join(folder, 'lock'), `${process.ppid}\n`)
+  await lock.release()
+  assert.deepEqual(await readdir(folder), ['lock'])
+  await assert.rejects(lockFolder(folder, String), { code: 'locked' })
+  await rm(join(folder, 'lock'))
+  const own = await lockFolder(folder, String)
+  await lock.release()
+  await assert.rejects(lockFolder(folder, String), { code: 'locked' }, 'of this process, too')
+  await own.release()
 })
 
 test('saves that fail are told of once, until one has worked', async () => {

@@ -56,3 +56,16 @@ test('names that some file system takes for one get two files, too', async (t) =
     join(folder, '\u00c9-MODEL.gguf.torrent'),
   )
 })
+
+test('the longest names are those of infohashes', async (t) => {
+  const folder = await temporaryFolder(t)
+  const files = new TorrentFiles(folder)
+  const [fits, tooLong] = [`${'m'.repeat(240)}.gguf`, `${'m'.repeat(245)}.gguf`]
+  assert.equal(await files.write(fits, A, bytes('a')), join(folder, `${fits}.torrent`))
+  assert.equal(
+    await files.write(fits, B, bytes('b')),
+    join(folder, `${B}.torrent`),
+    'no room to tell it apart',
+  )
+  assert.equal(await files.write(tooLong, A, bytes('a')), join(folder, `${A}.torrent`))
+})

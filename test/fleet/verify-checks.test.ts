@@ -53,6 +53,7 @@ function host(index: number, shards: readonly OfferedShard[], change: Partial<Kn
     address: `10.0.0.${index}:${4000 + index}`,
     state: 'online',
     seenAt: Date.now(),
+    heardAtMs: performance.now(),
     complete: true,
     shards: new Map(shards.map((offered) => [offered.infoHash, offered])),
     ...change,
@@ -107,8 +108,14 @@ test('the coordinator sees every host: expectation, loss, silence, an incomplete
   assert.match(few[1]!, /12 whole copies where 16 are expected/)
   const gone = checkCoordinator({ ...facts(FLEET), now: FLEET.slice(1) }).problems
   assert.match(gone[0]!, /host-1 .* is gone/)
-  const quiet = [...FLEET.slice(1), host(1, ALL, { seenAt: Date.now() - 60_000 })]
+  const quiet = [...FLEET.slice(1), host(1, ALL, { heardAtMs: performance.now() - 60_000 })]
   assert.match(checkCoordinator(facts(quiet)).problems[0]!, /host-1 .* last heard 60 s ago/)
+  const isSet = [...FLEET.slice(1), host(1, ALL, { seenAt: Date.now() - 3_600_000 })]
+  assert.deepEqual(
+    checkCoordinator(facts(isSet)).problems,
+    [],
+    'the time of day was set, and nobody was silent',
+  )
   const partial = [...FLEET.slice(1), host(1, ALL, { complete: false })]
   assert.match(checkCoordinator(facts(partial)).problems[0]!, /host-1 .* whole catalogue/)
 })

@@ -37,7 +37,7 @@ export async function capturePackets(
       // Packets are caught in the order they were sent: after the last probe nothing is on its way.
       await until(() => lines().filter(isProbe).length >= probes.length, {
         timeoutMs: TIMEOUT_MS,
-        what: `the probes of ${host.netns} to be caught (so far:\n${lines().join('\n')})`,
+        what: () => `the probes of ${host.netns} to be caught (so far:\n${lines().join('\n')})`,
       })
       return lines().filter((line) => !isProbe(line))
     },

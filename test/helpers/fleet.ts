@@ -32,7 +32,7 @@ export interface Fleet {
 }
 
 export interface FleetOptions {
-  /** Default 4. */
+  /** Default 4; with 0 there is a bootstrap and a key. */
   readonly hosts?: number
   /** For every host, such as `--replicate`. */
   readonly args?: readonly string[]

@@ -1,11 +1,11 @@
 /** A peer that is none of the product's hosts: it publishes what a host would refuse, and may lie about it. */
-import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { TestContext } from 'node:test'
 import { buildInfo, composeTorrentFile } from '../../src/metainfo/create.ts'
 import { SwarmClient } from '../../src/swarm/client.ts'
 import { afterTest } from './after-test.ts'
+import { piecesOf } from './pieces.ts'
 
 export interface ForeignPeer {
   readonly infoHash: string
@@ -40,10 +40,4 @@ export async function startForeignPeer(
   const served = { ...file, check: async () => {}, onLost: () => {} }
   client.seed(composeTorrentFile({ info: info.info }), infoHash, served, () => {})
   return { infoHash, address: `127.0.0.1:${client.port}` }
-}
-
-function piecesOf(content: Buffer, pieceLength: number): Buffer {
-  const count = Math.ceil(content.length / pieceLength)
-  const piece = (index: number): Buffer => content.subarray(index * pieceLength, (index + 1) * pieceLength)
-  return Buffer.concat(Array.from({ length: count }, (_, index) => hash('sha1', piece(index), 'buffer')))
 }

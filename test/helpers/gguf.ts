@@ -5,8 +5,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { SeededBytes } from './seeded-bytes.ts'
 
-export { SeededBytes } from './seeded-bytes.ts'
-
 /** Value types of GGUF metadata; the index is the number in the file. */
 const VALUE_TYPES = [
   'u8',

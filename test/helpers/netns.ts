@@ -8,8 +8,6 @@ import type { TestContext } from 'node:test'
 import { afterTest, atExit } from './after-test.ts'
 import { program, type Requirement, ROOT_USER, skipUnless } from './requirements.ts'
 
-export { program, type Requirement } from './requirements.ts'
-
 /** The last usable address, kept free: {@link addDeadEndRoute} sends there what has no business on the network. */
 const DEAD_END_HOST_NUMBER = 254
 const DEAD_END_MAC = '02:67:67:75:66:01'

@@ -1,4 +1,4 @@
-/** A TCP relay on loopback in this process: what goes through it is counted, and it can be made to misbehave. */
+/** A TCP relay on loopback in this process: what goes through it is counted. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { afterTest } from './after-test.ts'
@@ -6,6 +6,8 @@ import { afterTest } from './after-test.ts'
 export interface CountingRelay {
   /** As `--peer` wants it. */
   readonly address: string
+  /** Connections made to it so far. */
+  readonly connections: number
   /** Bytes that came from the far side so far, protocol and all. */
   readonly bytes: number
 }
@@ -14,8 +16,10 @@ export interface CountingRelay {
 export async function countingRelay(t: TestContext, target: string): Promise<CountingRelay> {
   const [host = '', port = ''] = target.split(':')
   const open = new Set<Socket>()
+  let connections = 0
   let bytes = 0
   const server = createServer((near) => {
+    connections++
     const far = connect({ host, port: Number(port) })
     far.on('data', (data) => {
       bytes += data.length
@@ -40,6 +44,9 @@ export async function countingRelay(t: TestContext, target: string): Promise<Cou
   })
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get connections() {
+      return connections
+    },
     get bytes() {
       return bytes
     },

@@ -4,9 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { afterTest } from './after-test.ts'
@@ -15,10 +14,15 @@ import {
   type EventNamed,
   type ExitStatus,
   type RunningProcess,
+  type StartOptions,
   startCli,
   type WaitOptions,
 } from './process.ts'
+import { temporaryFolder } from './temp.ts'
 import { until } from './until.ts'
+
+/** Under the name that the tests of processes call it by. */
+export const scratchFolder: typeof temporaryFolder = temporaryFolder
 
 /** Nothing in a swarm of small files takes so long, even when the machine is busy with something else. */
 export const PATIENCE_MS = 60_000
@@ -27,23 +31,15 @@ export const STOP_LIMIT_MS = 4_000
 
 export type Cli = RunningProcess<CliEvent>
 export type Seeding = EventNamed<CliEvent, 'seeding'>
-export type Withdrawn = EventNamed<CliEvent, 'withdrawn'>
 export type Done = EventNamed<CliEvent, 'done'>
 
-/** A new empty folder, removed when the processes of the test have ended. */
-export async function scratchFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'gguf-swarm-test-'))
-  afterTest(t, () => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
-  return folder
-}
-
 /** Runs the command line; a warning of Node's in its output fails the test. */
-export function startQuietCli(t: TestContext, args: readonly string[]): Cli {
+export function startQuietCli(t: TestContext, args: readonly string[], options: StartOptions = {}): Cli {
   let cli: Cli | undefined
   afterTest(t, () =>
     assert.doesNotMatch(cli?.stderr ?? '', /\(node:\d+\)|Warning:/, `warnings of ${args[0]}`),
   )
-  cli = startCli(t, args)
+  cli = startCli(t, args, options)
   return cli
 }
 
@@ -238,7 +234,16 @@ export async function freeUdpPort(): Promise<number> {
   return port
 }
 
-/** Takes a UDP port until the test ends, or frees it when asked to. */
+/** A TCP port that nobody uses at this moment. */
+export async function freeTcpPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Takes a UDP port until the test ends, and says nothing on it. */
 export async function holdUdpPort(t: TestContext): Promise<number> {
   const socket = createSocket('udp4')
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))

@@ -2,7 +2,7 @@
  * A fleet of real processes to be attacked (a bootstrap, a host, a coordinator with its API), and a member made by
  * hand: BitTorrent handshake, extended handshake with `gs_catalogue`, and then whatever a test wants to say.
  */
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import bencode from 'bencode'
 import { loadKeyFile, rendezvousOf, secretOf } from '../../src/fleet/membership/fleet-key.ts'
@@ -11,9 +11,9 @@ import type { CatalogueMessage, MemberInfo } from '../../src/swarm/catalogue/cat
 import { CatalogueSession } from '../../src/swarm/catalogue/catalogue-session.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.ts'
-import { CLI, type RunningProcess, startProcess } from '../helpers/process.ts'
-import { PATIENCE_MS } from '../helpers/swarm.ts'
+import { type Cli, freeTcpPort, PATIENCE_MS } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
+import { startWebCommand } from '../helpers/web-command.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
 import { extended, handshake, ID, type Message, message, RawPeer } from './raw-peer.ts'
 import { rssOf } from './seed-process.ts'
@@ -38,18 +38,10 @@ export interface AttackedFleet {
   readonly infoHash: string
   readonly host: Target
   readonly coordinator: Target
-  readonly web: RunningProcess
+  readonly web: Cli
   status(): Promise<FleetStatus>
   /** Both processes live, see each other, and neither has grown by more than this. */
   assertWell(maxGrowthBytes?: number): Promise<void>
-}
-
-async function freeTcpPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** Starts bootstrap, one host and a coordinator; resolves when the coordinator sees the host. */
@@ -58,11 +50,7 @@ export async function startAttackedFleet(t: TestContext, options: FleetOptions =
   const [first] = fleet.hosts
   const key = await loadKeyFile(fleet.keyFile)
   const port = await freeTcpPort()
-  const args = ['--http-port', '0', '--live-port', '0', '--port', String(port), '--json', ...fleet.memberArgs]
-  const web = startProcess(t, process.execPath, [CLI, 'web', ...args])
-  const { url } = (await web.waitForEvent('listening', { timeoutMs: PATIENCE_MS })) as unknown as {
-    url: string
-  }
+  const { web, url } = await startWebCommand(t, ['--port', String(port), ...fleet.memberArgs])
   const status = async (): Promise<FleetStatus> =>
     (await (await fetch(new URL('/api/status', url))).json()) as FleetStatus
   const isSeen = async (): Promise<boolean> =>
@@ -80,7 +68,7 @@ export async function startAttackedFleet(t: TestContext, options: FleetOptions =
     web,
     status,
     assertWell: async (maxGrowthBytes = MAX_GROWTH_BYTES) => {
-      await until(isSeen, { timeoutMs: 10_000, what: 'the honest host is still seen' })
+      await until(isSeen, { timeoutMs: 30_000, what: 'the honest host is still seen' })
       for (const [index, { pid }] of [host, coordinator].entries()) {
         const growth = rssOf(pid) - before[index]!
         t.diagnostic(`${index === 0 ? 'host' : 'coordinator'}: ${Math.round(growth / 1e6)} MB more`)
@@ -121,7 +109,7 @@ export class FleetPeer {
     this.session = session
     session.start()
     for (const frame of this.frames.splice(0)) session.receive(frame)
-    await until(() => session.isProved || this.raw.closed, { timeoutMs: 10_000, what: 'proof' })
+    await until(() => session.isProved || this.raw.closed, { timeoutMs: 30_000, what: 'proof' })
     if (!session.isProved) throw new Error('turned away')
     return session
   }
@@ -183,7 +171,7 @@ export async function meetFleet(t: TestContext, port: number, options: PeerOptio
     message(ID.haveNone),
   )
   await until(() => (peer.theirs > 0 && peer.frames.length > 0) || peer.raw.closed, {
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
     what: 'hello',
   })
   return peer

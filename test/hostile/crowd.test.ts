@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { AllowedPeers } from '../../src/swarm/allowed-peers.ts'
 import { until } from '../helpers/until.ts'
-import { extended, handshake, ID, isPlaintext, listen, meet, message, RawPeer } from './raw-peer.ts'
+import { liar } from './liar.ts'
+import { extended, ID, listen, meet, message, type RawPeer } from './raw-peer.ts'
 import { type Content, fetchContent, makeContent, seedContent, startClient } from './swarm-kit.ts'
 
 /** One more than a torrent dials. */
@@ -23,27 +24,16 @@ test('a crowd that dialled us leaves room to dial the one peer that has the file
 
 /** A peer that is dialled, has nothing, and tells of others as often as it is asked to. */
 async function gossip(t: TestContext, content: Content) {
-  const met: RawPeer[] = []
-  const peer = await listen(t, (socket) => {
-    const raw = new RawPeer(socket)
-    socket.once('data', (bytes) => {
-      if (!isPlaintext(bytes)) {
-        socket.destroy()
-        return
-      }
-      met.push(raw)
-      raw.write(handshake(content), extended(0, 'd1:md6:ut_pexi1eee'), message(ID.haveNone))
-    })
-  })
+  const peer = await liar(t, content, [extended(0, 'd1:md6:ut_pexi1eee'), message(ID.haveNone)])
   return {
     peer,
     tell: async (added: Buffer): Promise<void> => {
-      const [raw] = await until(() => (met.length > 0 ? met : undefined), {
+      const raw = await until(() => peer.met.find(({ handshaken }) => handshaken), {
         timeoutMs: 30_000,
         what: 'a dial',
       })
-      const number = await until(() => pexNumberOf(raw!), { timeoutMs: 30_000, what: 'the number of ut_pex' })
-      raw!.write(
+      const number = await until(() => pexNumberOf(raw), { timeoutMs: 30_000, what: 'the number of ut_pex' })
+      raw.write(
         extended(number, Buffer.concat([Buffer.from(`d5:added${added.length}:`), added, Buffer.from('e')])),
       )
     },
@@ -61,10 +51,10 @@ function pexNumberOf({ messages }: RawPeer): number | undefined {
 }
 
 /** BEP 23's six bytes of each; the addresses are in a test network (RFC 2544) that no packet leaves for here. */
-function compact(count: number, host: readonly number[] = [198, 18, 0]): Buffer {
+function compact(count: number): Buffer {
   return Buffer.concat(
     Array.from({ length: count }, (_, index) =>
-      Buffer.from([...host, 1 + (index % 250), 4, 1 + (index >> 8)]),
+      Buffer.from([198, 18, 0, 1 + (index % 250), 4, 1 + (index >> 8)]),
     ),
   )
 }

@@ -43,13 +43,11 @@ async function tokenFor(node: RawNode, { dhtPort }: Target): Promise<Uint8Array>
 /** Asks again until there is an answer, as every node does: a datagram may be lost. */
 async function peersOf(node: RawNode, { dhtPort }: Target, infoHash: Buffer): Promise<number> {
   const { message: reply } = await until(
-    () => Promise.race([node.ask(dhtPort, 'get_peers', { info_hash: infoHash }), nothing(300)]),
+    () => node.ask(dhtPort, 'get_peers', { info_hash: infoHash }, { timeoutMs: 300 }),
     { timeoutMs: 60_000, what: 'an answer' },
   )
   return (reply['r'] as { values?: unknown[] }).values?.length ?? 0
 }
-
-const nothing = (ms: number): Promise<null> => new Promise((resolve) => setTimeout(resolve, ms, null))
 
 test('a flood of queries from one address, and from twenty', { timeout: 120_000 }, async (t) => {
   const { target, before } = await started(t)
@@ -116,7 +114,6 @@ test('a flood of connections that say nothing, or half a handshake', { timeout: 
   const { target, before } = await started(t, MAX_CONNS)
   const descriptors = (): number => readdirSync(`/proc/${target.pid}/fd`).length
   let most = 0
-  let served = 0
   for (let round = 0; round < 5; round++) {
     for (let number = 0; number < 200; number++) {
       const socket = connect({
@@ -130,10 +127,8 @@ test('a flood of connections that say nothing, or half a handshake', { timeout: 
     }
     most = Math.max(most, descriptors())
     await until(() => fetchedBlock(t, target), { timeoutMs: 30_000, what: 'an honest peer gets a block' })
-    served++
     most = Math.max(most, descriptors())
   }
-  assert.equal(served, 5)
   assert.ok(most < MAX_CONNS + OTHER_DESCRIPTORS, `${most} descriptors at once`)
   const { incoming } = await assertKeptLittle(t, target, before)
   assert.ok(incoming.givenUp + incoming.full > 0, JSON.stringify(incoming))

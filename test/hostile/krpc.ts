@@ -38,18 +38,18 @@ export class RawNode {
     })
   }
 
-  /** Sends a query and waits for the reply to it. */
+  /** Sends a query, with `more` beside its arguments, and waits for the reply to it. */
   async ask(
     port: number,
     q: string,
     args: Record<string, unknown>,
-    extra: Record<string, unknown> = {},
+    { more = {}, timeoutMs = 30_000 }: { readonly more?: object; readonly timeoutMs?: number } = {},
   ): Promise<Reply> {
     const t = Buffer.from((++this.#transaction).toString(36).padStart(4, '0'))
-    await this.send(bencode.encode({ t, y: 'q', q, a: { id: idOf(7), ...args }, ...extra }), port)
+    await this.send(bencode.encode({ t, y: 'q', q, a: { id: idOf(7), ...args }, ...more }), port)
     const mark = `1:t4:${t.toString()}`
     const { bytes } = await until(() => this.heard.find(({ bytes }) => bytes.includes(mark)), {
-      timeoutMs: 30_000,
+      timeoutMs,
       what: `reply to ${q}`,
       everyMs: 2,
     })

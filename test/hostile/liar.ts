@@ -37,21 +37,24 @@ export async function liar(
 /** Has everything, and lets itself be asked. */
 export const OFFER: readonly Buffer[] = [message(ID.haveAll), message(ID.unchoke)]
 
-/** Sends blocks, the bytes of each changed by `twist`. */
-export function sendBlocks(
-  { bytes, pieceLength }: Pick<Content, 'bytes' | 'pieceLength'>,
-  twist: (block: Buffer, piece: number) => Buffer,
-) {
+type Bytes = Pick<Content, 'bytes' | 'pieceLength'>
+type Twist = (block: Buffer, piece: number) => Buffer
+
+/** The answer to a request: the block that is asked for, its bytes changed by `twist`. */
+export function blockFor(
+  { bytes, pieceLength }: Bytes,
+  request: Buffer,
+  twist: Twist = (block) => block,
+): Buffer {
+  const [piece, offset, length] = [0, 4, 8].map((at) => request.readUInt32BE(at)) as [number, number, number]
+  const start = piece * pieceLength + offset
+  const block = Buffer.from(bytes.subarray(start, start + length))
+  return message(ID.piece, uint32(piece, offset), twist(block, piece))
+}
+
+/** Sends every block that it is asked for. */
+export function sendBlocks(content: Bytes, twist?: Twist) {
   return ({ id, body }: Message, peer: RawPeer): void => {
-    if (id !== ID.request) return
-    const [piece, offset, length] = [0, 4, 8].map((at) => body.readUInt32BE(at)) as [number, number, number]
-    const start = piece * pieceLength + offset
-    peer.write(
-      message(
-        ID.piece,
-        uint32(piece, offset),
-        twist(Buffer.from(bytes.subarray(start, start + length)), piece),
-      ),
-    )
+    if (id === ID.request) peer.write(blockFor(content, body, twist))
   }
 }

@@ -97,14 +97,14 @@ export class RawPeer {
   }
 
   /** Waits for a message with this id, past or to come. */
-  async received(id: number, timeoutMs = 5_000): Promise<Message> {
+  async received(id: number, timeoutMs = 30_000): Promise<Message> {
     return until(() => this.messages.find((message) => message.id === id), {
       timeoutMs,
       what: `message ${id}`,
     })
   }
 
-  /** Waits until the other side has hung up. */
+  /** Waits until the other side has hung up: as long as no silent peer is left for its silence. */
   async hungUp(what: string, timeoutMs = 5_000): Promise<void> {
     await until(() => this.closed, { timeoutMs, what: `the connection is cut: ${what}` })
   }

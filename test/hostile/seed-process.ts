@@ -4,8 +4,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { metainfoFromInfo, parseMetainfo } from '../../src/metainfo/metainfo.ts'
-import { buildGguf, SeededBytes } from '../helpers/gguf.ts'
+import { buildGguf } from '../helpers/gguf.ts'
 import { startCli } from '../helpers/process.ts'
+import { SeededBytes } from '../helpers/seeded-bytes.ts'
+import { PATIENCE_MS } from '../helpers/swarm.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import type { Content } from './swarm-kit.ts'
 
@@ -39,8 +41,8 @@ export async function seedProcess(t: TestContext): Promise<SeedProcess> {
   void host.exited.then(() => {
     ended = true
   })
-  const { port } = await host.waitForEvent('listening', { timeoutMs: 30_000 })
-  const { torrentFile } = await host.waitForEvent('seeding', { timeoutMs: 20_000 })
+  const { port } = await host.waitForEvent('listening', { timeoutMs: PATIENCE_MS })
+  const { torrentFile } = await host.waitForEvent('seeding', { timeoutMs: PATIENCE_MS })
   const metainfo = metainfoFromInfo(parseMetainfo(await readFile(torrentFile)).info)
   return {
     pid: host.pid,

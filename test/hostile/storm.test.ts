@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import bencode from 'bencode'
+import { TEST_SEED } from '../helpers/random.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { extended, ID, meet, message, type RawPeer, uint32 } from './raw-peer.ts'
 import { rssOf, seedProcess } from './seed-process.ts'
@@ -64,11 +65,9 @@ function randomMessage(random: SeededBytes): Buffer {
 }
 
 test('a storm of random messages on 50 connections', { timeout: 90_000 }, async (t) => {
-  const { GGUF_TEST_SEED } = process.env
-  const seed = Number(GGUF_TEST_SEED ?? Date.now() % 0x7fff_ffff)
-  const label = `GGUF_TEST_SEED=${seed}`
+  const label = `GGUF_TEST_SEED=${TEST_SEED}`
   t.diagnostic(label)
-  const random = new SeededBytes(seed)
+  const random = new SeededBytes(TEST_SEED)
   const host = await seedProcess(t)
   const { port, content } = host
   const before = rssOf(host.pid)

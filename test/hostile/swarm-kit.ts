@@ -1,6 +1,5 @@
 /** Real engines on loopback with one small file, for tests that attack them. */
-
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -11,6 +10,7 @@ import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/sw
 import type { PartialFile, ResumeNote } from '../../src/swarm/lane/download-store.ts'
 import type { WebSeedRequest } from '../../src/swarm/web-seed/web-seeds.ts'
 import { afterTest } from '../helpers/after-test.ts'
+import { piecesOf } from '../helpers/pieces.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
@@ -32,19 +32,11 @@ export async function makeContent(
   const bytes = Buffer.from(new SeededBytes(seed).next(length))
   const path = join(folder, 'content.bin')
   await writeFile(path, bytes)
-  const hashes: Buffer[] = []
-  for (let at = 0; at < length; at += pieceLength) {
-    hashes.push(
-      createHash('sha1')
-        .update(bytes.subarray(at, at + pieceLength))
-        .digest(),
-    )
-  }
   const info = buildInfo({
     name: 'content.bin',
     length,
     pieceLength,
-    pieces: new Uint8Array(Buffer.concat(hashes)),
+    pieces: new Uint8Array(piecesOf(bytes, pieceLength)),
   })
   return { ...info, bytes, path, folder, torrentFile: composeTorrentFile({ info: info.info }) }
 }
@@ -142,8 +134,9 @@ export async function fetchContent(
     path,
     failures,
     metadata: () => metadata,
-    done: async (timeoutMs = 15_000) => {
-      await until(() => isDone, { timeoutMs, what: `the download (${JSON.stringify(torrent.stats())})` })
+    done: async (timeoutMs = 30_000) => {
+      const what = (): string => `the download (${JSON.stringify(torrent.stats())})`
+      await until(() => isDone, { timeoutMs, what })
       return readFile(path)
     },
   }

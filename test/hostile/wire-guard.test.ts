@@ -226,3 +226,17 @@ test('more than the socket takes is not answered from memory', { timeout: 60_000
   }
   await scene.assertServes()
 })
+
+test('who says again and again which pieces it has is left', async (t) => {
+  const scene = await startScene(t)
+  const says = [message(ID.bitfield, Buffer.alloc(2)), message(ID.haveNone)]
+  const honest = await scene.meet()
+  honest.write(...says)
+  for (const one of [...says, message(ID.bitfield, Buffer.from([0x80, 0]))]) {
+    const peer = await scene.meet()
+    peer.write(...Array.from({ length: 50 }, () => one))
+    await peer.hungUp('fifty times the same')
+  }
+  assert.equal(honest.closed, false)
+  await scene.assertServes()
+})

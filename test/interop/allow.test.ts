@@ -5,12 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createKeyFile } from '../../src/fleet/membership/fleet-key.ts'
 import type { FleetStatus } from '../../src/fleet/status.ts'
-import { capturePackets } from '../helpers/capture.ts'
+import { type Capture, capturePackets } from '../helpers/capture.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { type Host, program, skipWithout, testNetwork } from '../helpers/netns.ts'
+import { type Host, skipWithout, testNetwork } from '../helpers/netns.ts'
 import { type RunningProcess, startCli, startProcess } from '../helpers/process.ts'
+import { program } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
+import { startWebCommand } from '../helpers/web-command.ts'
 
 const TIMEOUT_MS = 60_000
 const PORT = 6881
@@ -20,23 +22,24 @@ const CONNECTING = 'tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn'
 
 const skip = skipWithout(program('tcpdump'))
 
-interface Listening {
-  readonly event: 'listening'
-  readonly url: string
+/** Catches what `from` sends to a stranger from now on: datagrams, what TCP carries, and attempts to connect. */
+function captureTo(t: TestContext, from: Host, { address }: Host): Promise<Capture> {
+  const filter = `dst host ${address} and (udp or (tcp and (${WITH_DATA} or ${CONNECTING})))`
+  return capturePackets(t, from, filter, [`${address}:9`])
 }
 
-test('a host, a download and a page that speak with their own network only', { skip }, async (t) => {
-  const folder = await temporaryFolder(t)
-  const network = testNetwork(t)
-  // Addresses count from .1; the two that are allowed are .2 and .3.
-  const [meeting, seedHost, friend, stranger] = ['meeting', 'seed', 'friend', 'stranger'].map((name) =>
-    network.host(name),
-  ) as [Host, Host, Host, Host]
-  const allow = ['--allow', '10.77.0.2/31', '--allow', meeting.address]
-  const toStranger = `dst host ${stranger.address} and (udp or (tcp and (${WITH_DATA} or ${CONNECTING})))`
-  const capture = await capturePackets(t, seedHost, toStranger, [`${stranger.address}:9`])
+interface Fleet {
+  readonly folder: string
+  /** Holds one shard. */
+  readonly shards: string
+  /** Options that name the bootstrap, and those of a member besides. */
+  readonly dht: readonly string[]
+  readonly member: readonly string[]
+}
 
-  // A meeting place for everybody: there the stranger hears of the host, and the host of the stranger.
+/** A meeting place for everybody: there strangers hear of the hosts of a fleet, and these of the strangers. */
+async function startMeeting(t: TestContext, meeting: Host): Promise<Fleet> {
+  const folder = await temporaryFolder(t)
   const state = ['--state-dir', join(folder, 'bootstrap')]
   const bootstrap = startCli(t, ['bootstrap', ...state, '--bind', meeting.address, '--json'], meeting)
   await bootstrap.waitForEvent('listening', { timeoutMs: TIMEOUT_MS })
@@ -46,11 +49,36 @@ test('a host, a download and a page that speak with their own network only', { s
   await mkdir(shards)
   await writeModel(join(shards, 'ours.gguf'), { bytes: 1024 * 1024, seed: 8 })
   const dht = ['--bootstrap', `${meeting.address}:51820`]
-  const home = ['--state-dir', join(folder, 'state'), '--torrents-dir', join(folder, 'torrents')]
-  const seedArgs = ['seed', shards, ...dht, ...home, '--fleet-key', key, '--bind', seedHost.address, ...allow]
-  const seed = startCli(t, [...seedArgs, '--port', String(PORT), '--json'], seedHost)
-  const { infoHash } = await seed.waitForEvent('seeding', { timeoutMs: TIMEOUT_MS })
+  return { folder, shards, dht, member: [...dht, '--fleet-key', key] }
+}
+
+/** Starts a host on the fleet's shard; resolves when it is announced. */
+async function startSeed(
+  t: TestContext,
+  { folder, shards, member }: Fleet,
+  host: Host,
+  args: readonly string[] = [],
+): Promise<RunningProcess> {
+  const home = join(folder, host.netns)
+  const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(home, 'torrents')]
+  const all = ['seed', shards, ...member, ...folders, '--bind', host.address, '--json', ...args]
+  const seed = startCli(t, all, host)
   await seed.waitForEvent('announced', { timeoutMs: TIMEOUT_MS, where: ({ nodes }) => nodes > 0 })
+  return seed
+}
+
+test('a host, a download and a page that speak with their own network only', { skip }, async (t) => {
+  const network = testNetwork(t)
+  // Addresses count from .1; the two that are allowed are .2 and .3.
+  const [meeting, seedHost, friend, stranger] = ['meeting', 'seed', 'friend', 'stranger'].map((name) =>
+    network.host(name),
+  ) as [Host, Host, Host, Host]
+  const allow = ['--allow', '10.77.0.2/31', '--allow', meeting.address]
+  const capture = await captureTo(t, seedHost, stranger)
+  const fleet = await startMeeting(t, meeting)
+  const { folder, dht, member } = fleet
+  const seed = await startSeed(t, fleet, seedHost, [...allow, '--port', String(PORT)])
+  const { infoHash } = await seed.waitForEvent('seeding', { timeoutMs: TIMEOUT_MS })
 
   const get = (host: Host, ...args: readonly string[]) =>
     startCli(t, ['get', infoHash, ...dht, '--bind', host.address, '--json', ...args], host)
@@ -69,10 +97,8 @@ test('a host, a download and a page that speak with their own network only', { s
   assert.equal((await refused.exited).code, 3, refused.stderr)
 
   const tokenFile = join(folder, 'web.token')
-  const page = ['--host', friend.address, '--http-port', '0', '--live-port', '0', '--token-file', tokenFile]
-  const webArgs = ['web', ...dht, '--fleet-key', key, '--bind', friend.address, ...page, ...allow, '--json']
-  const web = startCli(t, webArgs, friend) as unknown as RunningProcess<Listening>
-  const { url } = await web.waitForEvent('listening', { timeoutMs: TIMEOUT_MS })
+  const page = ['--host', friend.address, '--token-file', tokenFile]
+  const { url } = await startWebCommand(t, [...member, '--bind', friend.address, ...page, ...allow], friend)
   const token = (await readFile(tokenFile, 'utf8')).trim()
   assert.equal(await fetched(t, stranger, `${url}/api/status`, token), 'refused')
   const status = await until(
@@ -94,31 +120,17 @@ test('a host, a download and a page that speak with their own network only', { s
 })
 
 test('a verification that visits its own network only', { skip }, async (t) => {
-  const folder = await temporaryFolder(t)
   const network = testNetwork(t)
   const [meeting, host, looker, stranger] = ['meeting', 'host', 'looker', 'stranger'].map((name) =>
     network.host(name),
   ) as [Host, Host, Host, Host]
-  const filter = `dst host ${stranger.address} and (udp or (tcp and (${WITH_DATA} or ${CONNECTING})))`
-  const capture = await capturePackets(t, looker, filter, [`${stranger.address}:9`])
-  const state = (name: string) => ['--state-dir', join(folder, name)]
-  const bootstrap = startCli(t, ['bootstrap', ...state('dht'), '--bind', meeting.address, '--json'], meeting)
-  await bootstrap.waitForEvent('listening', { timeoutMs: TIMEOUT_MS })
-  const key = join(folder, 'fleet.key')
-  await createKeyFile(key)
-  const shards = join(folder, 'shards')
-  await mkdir(shards)
-  await writeModel(join(shards, 'ours.gguf'), { bytes: 1024 * 1024, seed: 8 })
-  const fleet = ['--bootstrap', `${meeting.address}:51820`, '--fleet-key', key]
+  const capture = await captureTo(t, looker, stranger)
+  const fleet = await startMeeting(t, meeting)
   // Both are members and announced; the stranger is one that is not allowed.
-  for (const member of [host, stranger]) {
-    const home = [...state(member.netns), '--torrents-dir', join(folder, `${member.netns}.torrents`)]
-    const args = ['seed', shards, ...fleet, ...home, '--bind', member.address, '--json']
-    const seed = startCli(t, args, member)
-    await seed.waitForEvent('announced', { timeoutMs: TIMEOUT_MS, where: ({ nodes }) => nodes > 0 })
-  }
+  for (const member of [host, stranger]) await startSeed(t, fleet, member)
   const allow = [host, meeting].flatMap(({ address }) => ['--allow', address])
-  const verify = startCli(t, ['verify', ...fleet, '--bind', looker.address, ...allow, '--whole'], looker)
+  const args = [...fleet.member, '--bind', looker.address, ...allow, '--whole']
+  const verify = startCli(t, ['verify', ...args], looker)
   assert.deepEqual(await verify.exited, { code: 0, signal: null }, verify.stderr)
   assert.match(verify.stderr, /1\/1 hosts shake hands/)
   assert.deepEqual(await capture.finish(), [], 'packets to the stranger')
@@ -132,9 +144,7 @@ test('a bootstrap that answers its own network only', { skip }, async (t) => {
     Host,
     Host,
   ]
-  const capture = await capturePackets(t, meeting, `dst host ${stranger.address} and udp`, [
-    `${stranger.address}:9`,
-  ])
+  const capture = await captureTo(t, meeting, stranger)
   const args = [
     '--state-dir',
     join(folder, 'state'),

@@ -13,8 +13,9 @@ import { recipeOf } from '../../src/commands/recipes.ts'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import type { ClientKind, TorrentClient } from '../helpers/clients/client.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { type Host, program, skipWithout, testNetwork } from '../helpers/netns.ts'
+import { type Host, skipWithout, testNetwork } from '../helpers/netns.ts'
 import { startCli } from '../helpers/process.ts'
+import { program } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const MIB = 1024 * 1024

@@ -8,8 +8,9 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
-import { program, skipWithout, testNetwork } from '../helpers/netns.ts'
+import { skipWithout, testNetwork } from '../helpers/netns.ts'
 import { CLI, startCli, startProcess } from '../helpers/process.ts'
+import { program } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const READY_TIMEOUT_MS = 60_000

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { HashPool, type HashResult } from '../../src/library/hash-pool.ts'
 import { writeModel } from '../helpers/gguf.ts'
+import { piecesOf } from '../helpers/pieces.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const MiB = 1024 * 1024
@@ -69,10 +70,3 @@ test('a helped file that is cancelled or changed ends both threads, and the pool
   assert.ok(again.kind === 'hashed')
   assert.deepEqual(Buffer.from(again.pieces), piecesOf(await readFile(path), PIECE))
 })
-
-function piecesOf(bytes: Buffer, pieceLength: number): Buffer {
-  const pieces = Array.from({ length: Math.ceil(bytes.length / pieceLength) }, (_, index) =>
-    hash('sha1', bytes.subarray(index * pieceLength, (index + 1) * pieceLength), 'buffer'),
-  )
-  return Buffer.concat(pieces)
-}

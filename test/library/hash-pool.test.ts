@@ -1,3 +1,4 @@
+/** Files hashed on threads of their own: the right hashes or none, whatever happens to file, job or thread. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

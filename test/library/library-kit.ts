@@ -121,7 +121,7 @@ async function startKit(
           const hits = told.filter(([kind, name]) => kind === what && name === file)
           return hits.length >= count ? hits : undefined
         },
-        { timeoutMs: 10_000, what: `${what} of ${file} (${count}) after ${JSON.stringify(told)}` },
+        { timeoutMs: 30_000, what: () => `${what} of ${file} (${count}) among ${JSON.stringify(told)}` },
       )
       return found.at(-1)?.[2] ?? ''
     },

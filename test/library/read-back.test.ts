@@ -1,6 +1,6 @@
 /** Downloads read back behind their writes: in any order, after a crash, wrong, changed, given up. */
 import assert from 'node:assert/strict'
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { identityOf, sameIdentity } from '../../src/library/identity.ts'
 import { type ReadBackFile, ReadBackThreads } from '../../src/library/read-back-threads.ts'
 import { afterTest } from '../helpers/after-test.ts'
+import { piecesOf } from '../helpers/pieces.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
@@ -41,10 +42,6 @@ async function world(
   const content = Buffer.from(new SeededBytes(7).next(length))
   const handle: FileHandle = await open(path, 'w+')
   await handle.truncate(length)
-  const digests: Buffer[] = []
-  for (let at = 0; at < length; at += pieceLength) {
-    digests.push(hash('sha1', content.subarray(at, at + pieceLength), 'buffer'))
-  }
   const write = async (
     index: number,
     bytes: Uint8Array = content.subarray(index * pieceLength, (index + 1) * pieceLength),
@@ -56,7 +53,7 @@ async function world(
     await threads.stop()
     await handle.close()
   })
-  const pieces = Buffer.concat(digests)
+  const pieces = piecesOf(content, pieceLength)
   const file = threads.open({ path, length, pieceLength, pieces, left: [...left, ...rotten] })
   const arrive = async (index: number, bytes?: Uint8Array): Promise<boolean> => {
     await write(index, bytes)

@@ -1,17 +1,6 @@
 /** What a library remembers from one run to the next, and what it does with memories that are wrong. */
 import assert from 'node:assert/strict'
-import {
-  chmod,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { ShardRecords } from '../../src/library/records.ts'
@@ -114,7 +103,7 @@ test('a record is only believed for its own path, and only with the identity and
   const kit = await world.start()
   for (const name of NAMES) await kit.heard('shard', name)
   // The moved record is not believed; the one with another device number is, as that changes with each mount.
-  assert.ok(kit.hashes() <= 1)
+  assert.equal(kit.hashes(), 1)
   assert.equal(kit.warnings.length, 1)
 })
 
@@ -147,7 +136,6 @@ test('a state folder that cannot be written: seeded all the same, and said once 
   await writeModel(join(world.root, 'b.gguf'), { bytes: BYTES, seed: 2 })
   await kit.heard('shard', 'b.gguf')
   assert.match(kit.warnings.join('\n'), /b\.gguf is seeded, but hashed again after a restart/)
-  await chmod(shards, 0o600)
 })
 
 test('a shard that was only suspected is one again, and its record says so', async (t) => {

@@ -81,11 +81,10 @@ test('the same content under two paths is reported twice, with the same infohash
 
 test('the root: missing, a file, removed and made again while it is watched', async (t) => {
   const { root, stateDir, start } = await makeWorld(t)
-  const missing = start.bind(undefined)
   await rm(root, { recursive: true })
-  await assert.rejects(missing(), (error) => error instanceof UsageError && error.message.includes(root))
+  await assert.rejects(start(), (error) => error instanceof UsageError && error.message.includes(root))
   await writeFile(root, 'x')
-  await assert.rejects(missing(), (error) => error instanceof UsageError && error.code === 'bad-folder')
+  await assert.rejects(start(), (error) => error instanceof UsageError && error.code === 'bad-folder')
   await rm(root)
   await mkdir(root)
   await writeModel(join(root, 'a.gguf'), { bytes: BYTES, seed: 17 })

@@ -1,3 +1,4 @@
+/** What the watcher of a folder tells, by events and, where there are none left to be had, by polling. */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -60,7 +61,7 @@ test('without file watches left it polls, and says so once', async (t) => {
   assert.equal(warnings.length, 1)
   assert.match(warnings[0] ?? '', /polled.*max_user_watches/)
   await writeFile(join(root, 'a.gguf'), 'x')
-  await until(() => dirty.size, { timeoutMs: 10_000 })
+  await until(() => dirty.size, { timeoutMs: 30_000 })
   opened[1]?.emit('error', new Error('odd'))
   opened[1]?.emit('error', new Error('odd'))
   assert.equal(warnings.length, 2)

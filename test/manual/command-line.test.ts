@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, writeFile } from 'node:fs/promises'
+import { chown, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MANUALS } from '../../src/commands/all.ts'
+import { commandOf } from '../../src/manual/load.ts'
 import { nearest } from '../../src/manual/suggest.ts'
 import { usageError } from '../../src/manual/usage-errors.ts'
 import { CLI, type StartOptions, startCli } from '../helpers/process.ts'
+import { ROOT_USER, skipUnless } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 async function run(t: TestContext, args: readonly string[], options: StartOptions = {}) {
@@ -88,9 +90,9 @@ test('a file in this folder is read; an error names it; what it sets is not show
   )
 })
 
-const root = process.getuid?.() === 0 ? false : 'needs root, to give a file to somebody else'
-
-test("another user's file in this folder is not read unasked", { skip: root }, async (t) => {
+test("another user's file in this folder is not read unasked", {
+  skip: skipUnless(ROOT_USER), // to give a file to somebody else
+}, async (t) => {
   const cwd = await temporaryFolder(t)
   await writeFile(join(cwd, 'gguf-swarm.toml'), 'quiet = true\n')
   await chown(join(cwd, 'gguf-swarm.toml'), 65_534, 65_534)
@@ -114,6 +116,47 @@ test('readers that go early are no error', async () => {
     assert.doesNotMatch(words, /EPIPE|Error/, stream)
     assert.equal(child.signalCode, null)
   }
+})
+
+test('a host whose reader goes stops as gracefully as any', async (t) => {
+  const home = await temporaryFolder(t)
+  const shards = join(home, 'shards')
+  await mkdir(shards)
+  // Enough of them for some to be told while it stops.
+  const names = Array.from({ length: 100 }, (_, at) => `m${at}.gguf`)
+  await Promise.all(names.map((name) => copyFile('fixtures/shards/shard-3.gguf', join(shards, name))))
+  const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(home, 'torrents')]
+  const args = ['seed', shards, '--bind', '127.0.0.1', '--bootstrap', '127.0.0.1:9', '--json', ...folders]
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let words = ''
+  child.stderr.on('data', (text) => {
+    words += text
+  })
+  child.stdout.on('data', (text) => {
+    if (String(text).includes('"seeding"')) child.stdout.destroy()
+  })
+  const [code, signal] = await once(child, 'close')
+  assert.deepEqual([code, signal], [0, null], words)
+})
+
+test('options may stand before what they are options of', async (t) => {
+  const magnet = await run(t, ['magnet', '--bootstrap', '127.0.0.1:9', 'fixtures/shards/shard-0.gguf'])
+  assert.equal(magnet.code, 0, magnet.stderr)
+  assert.match(magnet.stdout, /^magnet:/)
+  const name = (...argv: readonly string[]) => commandOf(argv, MANUALS)?.name
+  assert.equal(name('--port', '6881', 'seed'), 'seed')
+  assert.equal(name('-q', '--no-color', '--fleet=web', 'get', 'status'), 'get')
+  assert.equal(name('--config', 'web', 'seed'), 'seed')
+  assert.equal(name('sed'), undefined)
+})
+
+test('where an option is set is told of that option alone', async (t) => {
+  const cwd = await temporaryFolder(t)
+  await writeFile(join(cwd, 'gguf-swarm.toml'), '[seed]\nfleet = "x"\nreplicate = true\n')
+  const { stderr } = await run(t, ['seed'], { cwd })
+  assert.match(stderr, /--fleet-key FILE/)
+  assert.match(stderr, /\(--replicate is set in gguf-swarm\.toml:3\)/)
+  assert.doesNotMatch(stderr, /--fleet is set/)
 })
 
 test('help fits a narrow terminal, and has no colour codes in a pipe', async (t) => {

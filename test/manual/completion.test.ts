@@ -12,7 +12,7 @@ import { fishCompletion } from '../../src/manual/completion/fish.ts'
 import { NAMES_FOLDER, type Shell } from '../../src/manual/completion/kit.ts'
 import { zshCompletion } from '../../src/manual/completion/zsh.ts'
 import { GENERAL_PARAMETERS } from '../../src/manual/shared.ts'
-import { program, type Requirement } from '../helpers/netns.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const HASH = 'ac187142527bedbf8558ede8dce42902e6e27319'
@@ -45,14 +45,6 @@ async function prepare(t: TestContext, shell: Shell): Promise<{ folder: string; 
   const hostile = HOSTILE.map((name) => ({ ...shard, name, model: name }))
   await writeFile(join(folder, NAMES_FOLDER, 'fleet'), namesText([shard, ...hostile]))
   return { folder, script }
-}
-
-const requirement = (shell: Shell): string | false => {
-  const needed: Requirement = program(shell)
-  if (needed.isThere()) return false
-  const { CI } = process.env
-  if (CI === 'true') throw new Error(`needs ${shell}; .ci/run installs what is missing`)
-  return `needs ${shell}`
 }
 
 /** What a shell offers for a command line that ends where the cursor is. */
@@ -135,7 +127,7 @@ const SHELLS: Readonly<Record<Shell, (t: TestContext) => Promise<Complete>>> = {
 
 for (const [shell, start] of Object.entries(SHELLS)) {
   test(`${shell} completes commands, options, values and names`, {
-    skip: requirement(shell as Shell),
+    skip: skipUnless(program(shell)),
   }, async (t) => {
     const complete = await start(t)
     const offers = (line: string, wanted: readonly string[], unwanted: readonly string[] = []): void => {

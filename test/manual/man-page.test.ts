@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freshManPage, MAN_PAGE } from '../../man/make.ts'
 import { MANUALS } from '../../src/commands/all.ts'
-import { program } from '../helpers/netns.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
 
 test('it is the one that the commands give: `npm run man` writes it', async () => {
   assert.equal(await readFile(MAN_PAGE, 'utf8'), freshManPage())
@@ -22,11 +22,7 @@ for (const [command, ...args] of [
   ['groff', '-man', '-ww', '-Tutf8'],
   ['man', '--warnings', '-l'],
 ] as const) {
-  const { CI } = process.env
-  const isThere = program(command).isThere()
-  if (!isThere && CI === 'true') throw new Error(`needs ${command}; .ci/run installs what is missing`)
-
-  test(`${command} finds nothing wrong with it`, { skip: isThere ? false : `needs ${command}` }, () => {
+  test(`${command} finds nothing wrong with it`, { skip: skipUnless(program(command)) }, () => {
     const { status, stdout, stderr } = spawnSync(command, [...args, fileURLToPath(MAN_PAGE)], {
       encoding: 'utf8',
     })

@@ -9,7 +9,7 @@ import { offerProblem } from '../../src/swarm/catalogue/catalogue-codec.ts'
 import { shardOf } from '../swarm-unit/catalogue-kit.ts'
 
 /** Names that lead elsewhere, or are not what they look like. */
-export const BAD_NAMES: readonly string[] = [
+const BAD_NAMES: readonly string[] = [
   '',
   '.',
   '..',

@@ -1,3 +1,4 @@
+/** Ids as people and programs give them, and .torrent files from strangers: taken exactly, or refused in words. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'

@@ -1,3 +1,4 @@
+/** Which piece length a shard gets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pieceCountOf, pieceLengthFor } from '../../src/metainfo/piece-length.ts'

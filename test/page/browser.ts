@@ -1,27 +1,21 @@
 /** Debian's Chromium, driven by playwright-core, on a page whose every request and complaint is kept. */
 import assert from 'node:assert/strict'
-import { accessSync, constants } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { WEB_LIMITS } from '../../src/web/limits.ts'
 import { WebServer, type WebServerOptions } from '../../src/web/server.ts'
 import type { StatusSource } from '../../src/web/status-source.ts'
 import { afterTest, hasFailed } from '../helpers/after-test.ts'
+import { skipUnless } from '../helpers/requirements.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
 /** Root cannot have Chromium's sandbox; containers have little /dev/shm. */
 const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--font-render-hinting=none']
 
-/** The `skip` option of a test in a browser: a reason at a desk, an error where CI=true promises one. */
+/** The `skip` option of a test in a browser (see {@link skipUnless}). */
 export function skipWithoutBrowser(): string | false {
-  try {
-    accessSync(CHROMIUM, constants.X_OK)
-    return false
-  } catch {
-    const reason = `needs ${CHROMIUM}; .ci/run installs what is missing`
-    if (process.env['CI'] === 'true') throw new Error(reason)
-    return reason
-  }
+  return skipUnless({ name: CHROMIUM, isThere: () => existsSync(CHROMIUM) })
 }
 
 /** A server of the page on free ports, or on a given one. */

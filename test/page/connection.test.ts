@@ -62,7 +62,7 @@ async function connect(
     connectedAt.push(performance.now())
     onConnect((frame) => socket.send(JSON.stringify(frame)))
   })
-  await until(() => server.address() !== null, { timeoutMs: 2_000 })
+  await until(() => server.address() !== null, { timeoutMs: 20_000 })
   const { port } = server.address() as { port: number }
   const states: string[] = []
   let state: FleetState | null = null
@@ -86,7 +86,7 @@ test('silence counts as lost after 12 s', { timeout: 40_000 }, async (t) => {
   await until(() => connectedAt.length === 2, { timeoutMs: 20_000 })
   const waitedMs = (connectedAt[1] ?? 0) - (connectedAt[0] ?? 0)
   assert.ok(waitedMs > 12_000, `${waitedMs} ms`)
-  await until(() => states.length === 3, { timeoutMs: 2_000 })
+  await until(() => states.length === 3, { timeoutMs: 20_000 })
   assert.deepEqual(states, ['live', 'lost', 'live'])
 })
 
@@ -109,7 +109,7 @@ test('what is no JSON is a reason to connect again, not to break', async (t) => 
   let count = 0
   const snapshot = JSON.parse(new FeedBook(aFleet().status, []).snapshot().toString()) as object
   const { connectedAt, states } = await connect(t, (send) => send(count++ === 0 ? ['no', 'frame'] : snapshot))
-  await until(() => connectedAt.length === 2 && states.at(-1) === 'live', { timeoutMs: 5_000 })
+  await until(() => connectedAt.length === 2 && states.at(-1) === 'live', { timeoutMs: 20_000 })
 })
 
 test('a server that asks for a token: the link opens the page, feed and all', { skip }, async (t) => {

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { startFleet } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { PATIENCE_MS, startQuietCli } from '../helpers/swarm.ts'
+import { PATIENCE_MS } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
+import { startWebCommand } from '../helpers/web-command.ts'
 import { openPageAt, skipWithoutBrowser, textOf } from './browser.ts'
 
 const skip = skipWithoutBrowser()
@@ -14,11 +15,7 @@ const GONE_MS = 60_000
 
 test('hosts fill the matrix, and one that is killed leaves it', { skip }, async (t) => {
   const fleet = await startFleet(t, { hosts: 3, args: ['--replicate', '--upload-limit', '2M'], bytes: 4e6 })
-  const ports = ['--http-port', '0', '--live-port', '0']
-  const web = startQuietCli(t, ['web', ...ports, ...fleet.memberArgs, '--json'])
-  const { url } = (await web.waitForEvent('listening', { timeoutMs: PATIENCE_MS })) as unknown as {
-    readonly url: string
-  }
+  const { url } = await startWebCommand(t, fleet.memberArgs)
   const { page } = await openPageAt(t, url)
   const cells = (state: string) => page.locator(`.row.is-shard .cell.is-${state}`).count()
   await until(async () => (await cells('whole')) === 9, {

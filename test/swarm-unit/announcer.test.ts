@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import bencode from 'bencode'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { Announcer, type AnnouncerOptions, type AnnounceTimes } from '../../src/swarm/dht/announcer.ts'
 import type { DhtNode } from '../../src/swarm/dht/dht.ts'
 import { afterTest } from '../helpers/after-test.ts'
+import { freeUdpPort } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { dhtNode, rawNode } from '../hostile/krpc.ts'
 
@@ -58,14 +60,6 @@ async function schedule(
   return { announcer, dht, announced, isolated, registering, found }
 }
 
-/** A free UDP port of loopback, on which nobody answers yet. */
-async function freePort(t: TestContext): Promise<number> {
-  const node = await dhtNode(t)
-  const { port } = node
-  await node.stop()
-  return port
-}
-
 const at = (port: number): PeerAddress => ({ host: '127.0.0.1', port })
 
 test('an announce is told once a node has stored it, and never the beacon', async (t) => {
@@ -80,7 +74,7 @@ test('an announce is told once a node has stored it, and never the beacon', asyn
 })
 
 test('a bootstrap that comes late is used at once, whatever the backoff', { timeout: 30_000 }, async (t) => {
-  const port = await freePort(t)
+  const port = await freeUdpPort()
   // With its own retries far away, only the first node in the table can be what wakes the schedule.
   const { announcer, announced, isolated } = await schedule(t, [at(port)], {
     times: { retryMinMs: 60_000, retryMaxMs: 60_000 },
@@ -95,7 +89,6 @@ test('a bootstrap that comes late is used at once, whatever the backoff', { time
 
 test('what no node stored is tried again with longer and longer pauses', { timeout: 30_000 }, async (t) => {
   // Answers everything and stores nothing: its error is no acknowledgement.
-  const { default: bencode } = await import('bencode')
   const miser = await rawNode(t)
   const asked: number[] = []
   miser.socket.on('message', (bytes, from) => {
@@ -190,4 +183,22 @@ test('our own node knows us too, where our address is known', async (t) => {
   announcer.add(SHARD, 'seed')
   await until(() => announced.length > 0, { timeoutMs: 30_000 })
   assert.equal(await bootstrap.knowsPeers(at(dht.port), SHARD), true)
+})
+
+test('every shard is looked up in its turn, also when there are more than lookups in the time between two of one', async (t) => {
+  const found = new Set<string>()
+  const dht = {
+    nodeCount: 1,
+    bootstrap: [],
+    announce: async () => ({ visited: 1, stored: 1 }),
+    lookup: async (infoHash: string) => found.add(infoHash).size,
+  } as unknown as DhtNode
+  const times = { lookupMs: 50, lookupSpacingMs: 5, tickMs: 1 }
+  const options = { dht, port: 6881, identity: 'fair', checkBootstraps: false, listener: {} }
+  const announcer = new Announcer({ ...options, times })
+  afterTest(t, () => announcer.stop())
+  const shards = Array.from({ length: 50 }, (_, index) => parseInfoHash(String(index).padStart(40, '0')))
+  for (const shard of shards) announcer.add(shard, 'seed')
+  const what = (): string => `lookups of ${shards.length} shards (${found.size} had one)`
+  await until(() => found.size === shards.length, { timeoutMs: 10_000, what })
 })

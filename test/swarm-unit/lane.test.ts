@@ -2,21 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type Wire from 'bittorrent-protocol'
+import type { Torrent } from 'webtorrent'
 import { Blame } from '../../src/swarm/lane/blame.ts'
+import { LanePeer } from '../../src/swarm/lane/lane-peer.ts'
 import { PieceBuffers } from '../../src/swarm/lane/piece-buffers.ts'
 import { PieceOrder } from '../../src/swarm/lane/piece-order.ts'
+import { Pieces } from '../../src/swarm/lane/pieces.ts'
 import { until } from '../helpers/until.ts'
-import {
-  handshake,
-  ID,
-  isPlaintext,
-  listen,
-  type Message,
-  message,
-  RawPeer,
-  uint32,
-} from '../hostile/raw-peer.ts'
-import { type Content, fetchContent, makeContent, seedContent, startClient } from '../hostile/swarm-kit.ts'
+import { blockFor, liar, OFFER } from '../hostile/liar.ts'
+import { connectTo, handshake, ID, type Message, message, type RawPeer, uint32 } from '../hostile/raw-peer.ts'
+import { fetchContent, makeContent, seedContent, startClient } from '../hostile/swarm-kit.ts'
 
 const everything = { has: () => true }
 const anything = (): boolean => true
@@ -100,6 +95,22 @@ test('piece buffers stay within their budget, are used again, and never keep a d
   assert.equal(buffers.bytes, 90)
 })
 
+test('a piece that cannot be written gives its memory back: the budget is that of all downloads', () => {
+  const buffers = new PieceBuffers()
+  const put = (_index: number, _bytes: Uint8Array, done: (error: Error) => void): void =>
+    done(new Error('no space left'))
+  const torrent = { pieces: [{}], pieceLength: 16_384, length: 16_384, store: { put } } as unknown as Torrent
+  const pieces = new Pieces(torrent, buffers, new Blame(() => assert.fail('nobody lied')), () =>
+    assert.fail('there is no room'),
+  )
+  const peer = new LanePeer({ peerPieces: { get: anything } } as unknown as Wire)
+  const piece = pieces.next(peer)
+  assert.ok(piece)
+  pieces.arrived(piece, pieces.ask(piece), peer)
+  pieces.stop()
+  assert.equal(buffers.bytes, 0)
+})
+
 test('of several senders of a wrong piece, the one whose block differs is guilty', () => {
   const guilty: string[] = []
   const blame = new Blame((wire) => guilty.push(wire.peerId))
@@ -119,42 +130,6 @@ test('of several senders of a wrong piece, the one whose block differs is guilty
   assert.deepEqual(guilty, ['liar', 'honest'], 'who sent all of it is guilty at once')
 })
 
-interface Scripted {
-  readonly host: string
-  readonly port: number
-  readonly met: RawPeer[]
-}
-
-/** A peer in plaintext on a loopback address of its own that does as it is told. */
-async function scripted(
-  t: Parameters<typeof listen>[0],
-  { infoHash }: Content,
-  host: string,
-  opening: readonly Buffer[],
-  answer: (message: Message, peer: RawPeer) => void,
-): Promise<Scripted> {
-  const met: RawPeer[] = []
-  const at = await listen(
-    t,
-    (socket) => {
-      const peer = new RawPeer(socket, answer)
-      met.push(peer)
-      socket.once('data', (first) => {
-        if (isPlaintext(first)) peer.write(handshake({ infoHash }), ...opening)
-        else socket.destroy()
-      })
-    },
-    host,
-  )
-  return { host: at.host, port: at.port, met }
-}
-
-function blockOf({ bytes, pieceLength }: Content, body: Buffer): Buffer {
-  const [piece, offset, length] = [0, 4, 8].map((at) => body.readUInt32BE(at)) as [number, number, number]
-  const start = piece * pieceLength + offset
-  return message(ID.piece, uint32(piece, offset), bytes.subarray(start, start + length))
-}
-
 test('two peers with half of the pieces each', async (t) => {
   const content = await makeContent(t, { length: 1_000_000 })
   const pieces = Math.ceil(1_000_000 / content.pieceLength)
@@ -165,10 +140,10 @@ test('two peers with half of the pieces each', async (t) => {
     const answer = ({ id, body }: Message, peer: RawPeer): void => {
       if (id !== ID.request) return
       if (body.readUInt32BE(0) % 2 !== which) wrong.push(body.readUInt32BE(0))
-      else peer.write(blockOf(content, body))
+      else peer.write(blockFor(content, body))
     }
     const opening = [message(ID.bitfield, bits), message(ID.unchoke)]
-    return { wrong, peer: scripted(t, content, `127.0.0.${2 + which}`, opening, answer) }
+    return { wrong, peer: liar(t, content, opening, answer, `127.0.0.${2 + which}`) }
   })
   const from = await Promise.all(peers.map(({ peer }) => peer))
   const download = await fetchContent(t, await startClient(t), content, { known: true, from })
@@ -183,33 +158,27 @@ test('two peers with half of the pieces each', async (t) => {
 test('a peer that stops in the middle of a block, and goes on with other bytes when others have sent it', async (t) => {
   const content = await makeContent(t, { length: 2_000_000, pieceLength: 256 * 1024 })
   const half: { peer: RawPeer; rest: Buffer }[] = []
-  const staller = await scripted(
-    t,
-    content,
-    '127.0.0.2',
-    [message(ID.haveAll), message(ID.unchoke)],
-    (incoming, peer) => {
-      if (incoming.id !== ID.request || half.length > 0) return
-      const whole = blockOf(content, incoming.body)
-      peer.write(whole.subarray(0, 5_000))
-      half.push({ peer, rest: Buffer.alloc(whole.length - 5_000, 0xbd) })
-    },
-  )
+  const staller = await liar(t, content, OFFER, (incoming, peer) => {
+    if (incoming.id !== ID.request || half.length > 0) return
+    const whole = blockFor(content, incoming.body)
+    peer.write(whole.subarray(0, 5_000))
+    half.push({ peer, rest: Buffer.alloc(whole.length - 5_000, 0xbd) })
+  })
   const download = await fetchContent(t, await startClient(t), content, { known: true, from: [staller] })
   await until(() => half.length > 0, { timeoutMs: 30_000, what: 'half a block' })
   let isTwisted = false
-  const honest = await scripted(
+  const honest = await liar(
     t,
     content,
-    '127.0.0.3',
-    [message(ID.haveAll), message(ID.unchoke)],
+    OFFER,
     (incoming, peer) => {
       if (incoming.id !== ID.request) return
-      peer.write(blockOf(content, incoming.body))
+      peer.write(blockFor(content, incoming.body))
       if (isTwisted || incoming.body.readUInt32BE(0) === 0) return
       isTwisted = true
       half[0]!.peer.write(half[0]!.rest)
     },
+    '127.0.0.3',
   )
   download.torrent.dial(honest)
   assert.ok((await download.done(40_000)).equals(content.bytes))
@@ -217,25 +186,32 @@ test('a peer that stops in the middle of a block, and goes on with other bytes w
 
 test('blocks of a wrong length or place are dropped, and the peer is not believed', async (t) => {
   const content = await makeContent(t)
-  const peer = await scripted(
-    t,
-    content,
-    '127.0.0.2',
-    [message(ID.haveAll), message(ID.unchoke)],
-    ({ id, body }, met) => {
-      if (id !== ID.request) return
-      const [piece, offset] = [body.readUInt32BE(0), body.readUInt32BE(4)]
-      met.write(
-        message(ID.piece, uint32(piece, offset), Buffer.alloc(100, 1)),
-        message(ID.piece, uint32(piece, offset + 1), Buffer.alloc(16_384, 2)),
-        message(ID.piece, uint32(piece + 1_000, offset), Buffer.alloc(16_384, 3)),
-        message(ID.piece, uint32(piece, offset), Buffer.alloc(100_000, 4)),
-        blockOf(content, body),
-      )
-    },
-  )
+  const peer = await liar(t, content, OFFER, ({ id, body }, met) => {
+    if (id !== ID.request) return
+    const [piece, offset] = [body.readUInt32BE(0), body.readUInt32BE(4)]
+    met.write(
+      message(ID.piece, uint32(piece, offset), Buffer.alloc(100, 1)),
+      message(ID.piece, uint32(piece, offset + 1), Buffer.alloc(16_384, 2)),
+      message(ID.piece, uint32(piece + 1_000, offset), Buffer.alloc(16_384, 3)),
+      message(ID.piece, uint32(piece, offset), Buffer.alloc(100_000, 4)),
+      blockFor(content, body),
+    )
+  })
   const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
   assert.ok((await download.done(30_000)).equals(content.bytes))
+})
+
+test('a refusal far beyond the end of a piece is none of a block of the next', async (t) => {
+  const content = await makeContent(t)
+  const peer = await liar(t, content, OFFER, ({ id, body }, met) => {
+    if (id !== ID.request) return
+    const [piece, offset, length] = [0, 4, 8].map((at) => body.readUInt32BE(at)) as [number, number, number]
+    // As many blocks before it as a piece can have at most.
+    if (piece > 0) met.write(message(ID.reject, uint32(piece - 1, 65_536 * 16_384 + offset, length)))
+    met.write(blockFor(content, body))
+  })
+  const download = await fetchContent(t, await startClient(t), content, { known: true, from: [peer] })
+  assert.ok((await download.done(10_000)).equals(content.bytes))
 })
 
 test('over connections that the seed made, and given up ones are not counted', async (t) => {
@@ -244,7 +220,7 @@ test('over connections that the seed made, and given up ones are not counted', a
   const client = await startClient(t, { maxConns: 3 })
   const download = await fetchContent(t, client, content, { known: true })
   for (let round = 0; round < 6; round++) {
-    const passing = new RawPeer((await import('node:net')).connect(client.port, '127.0.0.1'))
+    const passing = await connectTo(t, client.port)
     passing.write(handshake(content))
     await until(() => passing.handshaken, { timeoutMs: 30_000, what: `connection ${round}` })
     passing.socket.destroy()

@@ -1,6 +1,6 @@
 /** What a download serves to others: the frames of the pieces it has, and of no other. */
 import assert from 'node:assert/strict'
-import { open, writeFile } from 'node:fs/promises'
+import { open, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
@@ -26,6 +26,7 @@ async function partialFrames(t: TestContext, length: number, pieceLength: number
   const holds = (piece: number): boolean => here.includes(piece)
   const infoHash = parseInfoHash('f'.repeat(40))
   return {
+    path,
     bytes,
     handle,
     cache,
@@ -78,8 +79,8 @@ test('many that ask for one window at once share a read; the memory is given bac
 })
 
 test('a file that ends too early gives an error, and nothing that could be sent', async (t) => {
-  const { frames, handle, cache } = await partialFrames(t, 300_000, 32 * KIB, [0])
-  await handle.close()
-  await assert.rejects(frames.load(0))
+  const { frames, path, cache } = await partialFrames(t, 300_000, 32 * KIB, [0])
+  await truncate(path, 20_000)
+  await assert.rejects(frames.load(0), /read 20000 of 32768 bytes at 0/)
   assert.equal(cache.bytes, 0)
 })

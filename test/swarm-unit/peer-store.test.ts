@@ -1,7 +1,9 @@
 /** What a DHT node keeps for others stays bounded, and no address pushes out what others announced. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import { PeerStore } from '../../src/swarm/dht/peer-store.ts'
+import { dhtNode } from '../hostile/krpc.ts'
 
 const HOUR_MS = 3_600_000
 const HONEST = 100
@@ -68,4 +70,14 @@ test('announced again it stays, otherwise it expires', (t) => {
   assert.deepEqual(store.get(infoHash(1)).map(addressOf), [2])
   now = 2_000
   assert.deepEqual(store.get(infoHash(1)), [])
+})
+
+test('the store of a node outlives another that shares it, or could not open its port', async (t) => {
+  const owner = await dhtNode(t)
+  owner.storeSelf(parseInfoHash(infoHash(1)), { host: '10.0.0.1', port: 6881 })
+  await assert.rejects(dhtNode(t, { port: owner.port, shareStoreOf: owner }), /is in use/)
+  const companion = await dhtNode(t, { shareStoreOf: owner })
+  assert.equal(companion.stored.peers, 1)
+  await companion.stop()
+  assert.equal(owner.stored.peers, 1)
 })

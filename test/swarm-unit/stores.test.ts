@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   DownloadStore,
   type DownloadStoreSettings,
@@ -173,14 +174,22 @@ test('close waits for readers, frees the cache and serves nothing more', async (
   assert.deepEqual(lost, [], 'being stopped is no loss')
 })
 
+async function isHeldOpen({ path }: Content): Promise<boolean> {
+  const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''))
+  return (await Promise.all(links)).includes(path)
+}
+
+test('a read that goes on after close leaves no descriptor behind', async (t) => {
+  const { read, store, content } = await serve(t)
+  const reading = read(0, 0, 100).catch(() => undefined) // a piece of two reads
+  await new Promise<void>((resolve) => store.close(() => resolve()))
+  await reading
+  assert.equal(await isHeldOpen(content), false)
+})
+
 test('a descriptor nobody used for 20 s is closed, and opened again when needed', async (t) => {
   const { read, content } = await serve(t)
-  const isOpen = async (): Promise<boolean> => {
-    const links = (await readdir('/proc/self/fd')).map((fd) =>
-      readlink(`/proc/self/fd/${fd}`).catch(() => ''),
-    )
-    return (await Promise.all(links)).includes(content.path)
-  }
+  const isOpen = (): Promise<boolean> => isHeldOpen(content)
   t.mock.timers.enable({ apis: ['setTimeout'] })
   await read(0, 0, 100)
   t.mock.timers.tick(19_000)
@@ -304,6 +313,26 @@ test('only what a piece holds can be read back, and nothing is written after the
   }
   await close()
   assert.match(String(await put(0, Buffer.alloc(1_000))), /stopped/)
+})
+
+test('nothing is flushed or noted after close, of a piece that was being written neither', async (t) => {
+  const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { put, close, steps } = await downloading(t, (real) => ({
+    write: (async (data: Uint8Array) => {
+      begun.resolve()
+      await goOn.promise
+      return real.write(data)
+    }) as unknown as FileHandle['write'],
+  }))
+  const written = put(0, Buffer.alloc(1_000, 1))
+  await begun.promise
+  const closed = close()
+  goOn.resolve()
+  await closed
+  assert.equal(await written, null)
+  assert.deepEqual(steps, ['flush', 'note'])
+  await delay(400) // longer than it waits for more to note
+  assert.deepEqual(steps, ['flush', 'note'])
 })
 
 test('a store whose torrent was refused closes without ever having a file', async () => {

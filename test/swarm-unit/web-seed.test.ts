@@ -199,13 +199,15 @@ test('a link may not lead to this machine, a redirect not into this network', as
     assert.match(reasonOf(news), /an address of this machine or network/)
   }
   assert.deepEqual(mirror.ranges, [], 'it was not even asked')
-  const here = ['127.0.0.1', '0.0.0.0', '169.254.169.254', '::1', 'fe80::1', '::ffff:127.0.0.1']
-  const near = ['10.1.2.3', '192.168.1.1', '172.16.0.1', 'fd00::1']
+  const mapped = ['::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:a9fe:a9fe']
+  const here = ['127.0.0.1', '0.0.0.0', '169.254.169.254', '::1', 'fe80::1', ...mapped]
+  const near = ['10.1.2.3', '192.168.1.1', '172.16.0.1', 'fd00::1', '::ffff:a01:203']
   for (const address of here) assert.ok(!isWithin('not-here', address) && isWithin('any', address), address)
   for (const address of near)
     assert.ok(isWithin('not-here', address) && !isWithin('public', address), address)
   assert.ok(isWithin('public', '93.184.215.14') && isWithin('public', '2606:2800::1'))
   assert.match(hostProblem('public', new URL('http://[fd00::1]/')) ?? '', /fd00::1/)
+  assert.match(hostProblem('not-here', new URL('http://[::ffff:127.0.0.1]/')) ?? '', /::ffff:7f00:1/)
 })
 
 test('blocks that follow each other are one stretch', () => {

@@ -56,3 +56,11 @@ test('four reads at once, in the order they came, and a failed one frees its pla
   assert.deepEqual(started, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   assert.equal(await cache.read(async () => 'free again'), 'free again')
 })
+
+test('memory that nobody has asked for again makes room for what is given now', () => {
+  const cache = new WindowCache()
+  for (let length = 1; length <= 100; length++) cache.give(Buffer.alloc(length))
+  const window = Buffer.alloc(1_000)
+  cache.give(window)
+  assert.equal(cache.take(1_000), window)
+})

@@ -1,29 +1,40 @@
 /** Connections that are pointless, or that only work another way, between real engines on loopback. */
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
+import { countingRelay } from '../helpers/relay-counter.ts'
 import { until } from '../helpers/until.ts'
-import { handshake, ID, isPlaintext, listen, message, RawPeer, uint32 } from '../hostile/raw-peer.ts'
+import {
+  connectTo,
+  handshake,
+  ID,
+  isPlaintext,
+  listen,
+  meet,
+  message,
+  RawPeer,
+  uint32,
+} from '../hostile/raw-peer.ts'
 import { fetchContent, makeContent, seedContent, startClient } from '../hostile/swarm-kit.ts'
 
 /** The engine tries again after 1 s: a quiet 1.5 s after a connection was dropped means that it is not. */
 const RECONNECT_SEEN_MS = 1_500
 
+/** A way to an engine that neither the one nor the other takes for its own; it counts who comes along. */
+async function startRelay(t: TestContext, port: number) {
+  const relay = await countingRelay(t, `127.0.0.1:${port}`)
+  return { relay, address: parsePeerAddress(relay.address)! }
+}
+
 test('a peer does not stay connected to itself', async (t) => {
   const content = await makeContent(t)
-  // On all addresses, so that the engine's own check, which knows 127.0.0.1 only, does not help.
-  const client = await startClient(t, { bind: '0.0.0.0' })
-  const download = await fetchContent(t, client, content, {
-    known: true,
-    from: [{ host: '127.0.0.2', port: client.port }],
-  })
-  let most = 0
-  const watch = setInterval(() => {
-    most = Math.max(most, download.torrent.stats().peers)
-  }, 5)
+  const client = await startClient(t)
+  const { relay, address } = await startRelay(t, client.port)
+  const download = await fetchContent(t, client, content, { known: true, from: [address] })
+  await until(() => relay.connections > 0, { timeoutMs: 30_000, what: 'a connection to itself' })
+  await until(() => download.torrent.stats().peers === 0, { timeoutMs: 30_000, what: 'the end of it' })
   await delay(RECONNECT_SEEN_MS)
-  clearInterval(watch)
   assert.equal(download.torrent.stats().peers, 0)
 })
 
@@ -32,24 +43,16 @@ test('two seeds part, and do not meet again every second', async (t) => {
   const [here, there] = [await startClient(t), await startClient(t)]
   const torrent = seedContent(here, content)
   seedContent(there, content)
-  // Between the two: counts connections, and hands everything on.
-  let connections = 0
-  const relay = await listen(t, (socket) => {
-    connections++
-    const onward = connect(there.port, '127.0.0.1')
-    onward.on('error', () => socket.destroy())
-    socket.pipe(onward).pipe(socket)
-    socket.on('close', () => onward.destroy())
-  })
-  torrent.dial(relay)
-  await until(() => connections > 0, { timeoutMs: 30_000 })
+  const { relay, address } = await startRelay(t, there.port)
+  torrent.dial(address)
+  await until(() => relay.connections > 0, { timeoutMs: 30_000 })
   await until(() => torrent.stats().peers === 0, { timeoutMs: 30_000, what: 'the seeds part' })
-  const seen = connections
+  const seen = relay.connections
   await delay(RECONNECT_SEEN_MS)
-  torrent.dial(relay)
-  torrent.dial(relay)
+  torrent.dial(address)
+  torrent.dial(address)
   await delay(100)
-  assert.equal(connections, seen, 'a seed known for one is not dialled again')
+  assert.equal(relay.connections, seen, 'a seed known for one is not dialled again')
 })
 
 test('a peer that refuses encryption is reached in plaintext', async (t) => {
@@ -86,9 +89,7 @@ test('a peer that was interested in one segment with its handshake is served', a
   const content = await makeContent(t)
   const client = await startClient(t)
   seedContent(client, content)
-  const socket = connect(client.port, '127.0.0.1')
-  t.after(() => socket.destroy())
-  const peer = new RawPeer(socket)
+  const peer = await connectTo(t, client.port)
   peer.write(handshake(content), message(ID.interested))
   await peer.received(ID.unchoke)
   peer.write(message(ID.request, uint32(0, 0, 16_384)))
@@ -99,11 +100,22 @@ test('a request for a piece that is not here yet is refused, not forgotten', asy
   const content = await makeContent(t)
   const client = await startClient(t)
   await fetchContent(t, client, content, { known: true })
-  const socket = connect(client.port, '127.0.0.1')
-  t.after(() => socket.destroy())
-  const peer = new RawPeer(socket)
+  const peer = await connectTo(t, client.port)
   peer.write(handshake(content), message(ID.interested))
   await peer.received(ID.unchoke)
   peer.write(message(ID.request, uint32(3, 0, 16_384)))
   assert.deepEqual((await peer.received(ID.reject)).body, uint32(3, 0, 16_384))
+})
+
+test('peers that come before the metadata are not waited for one by one', async (t) => {
+  const warnings: string[] = []
+  const hear = ({ name }: Error): void => void warnings.push(name)
+  process.on('warning', hear)
+  t.after(() => process.off('warning', hear))
+  const content = await makeContent(t)
+  const client = await startClient(t)
+  const download = await fetchContent(t, client, content)
+  for (let peers = 0; peers < 12; peers++) await meet(t, client.port, content)
+  await until(() => download.torrent.stats().peers === 12, { timeoutMs: 30_000, what: '12 peers' })
+  assert.deepEqual(warnings, [], 'a listener for each, which nobody takes away')
 })

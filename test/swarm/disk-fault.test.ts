@@ -1,15 +1,14 @@
 /** A disk that gives back something else than it was given, which no peer is to blame for. */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { DEFAULTS, parseAddressOption } from '../../src/config.ts'
+import { parseAddressOption } from '../../src/config.ts'
 import { InvalidDataError } from '../../src/errors.ts'
 import { type GetState, Getter } from '../../src/fleet/download/getter.ts'
-import { Network } from '../../src/fleet/network.ts'
 import { HashPool, type ReadBackFile } from '../../src/library/hash-pool.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
+import { startNetwork } from '../helpers/foreign-member.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { PATIENCE_MS, scratchFolder, startBootstrap, startHost, visibleFiles } from '../helpers/swarm.ts'
 
@@ -30,22 +29,7 @@ test('what does not read back as it was received ends the download, and nobody i
   const host = await startHost(t, join(folder, 'shards'), { bootstrap })
   const { infoHash } = await host.announced('model.gguf')
   const peer = parseAddressOption(await host.address(), 'host')
-  await using network = await Network.start(
-    {
-      bind: '127.0.0.1',
-      port: { port: 0, required: false },
-      dhtPort: { port: 0, required: false },
-      dht: { kind: 'private', bootstrap: [parseAddressOption(bootstrap, 'bootstrap')] },
-      uploadLimit: null,
-      maxConns: DEFAULTS.maxConns,
-      advertise: [],
-      nodeId: randomBytes(20).toString('hex'),
-      savedNodes: [],
-      readOnly: true,
-      identity: randomBytes(20).toString('hex'),
-    },
-    {},
-  )
+  const network = await startNetwork(t, bootstrap, { readOnly: true })
   await using pool = new FaultyDisk()
   const out = join(folder, 'out')
   const id = { kind: 'infoHash', infoHash: parseInfoHash(infoHash)!, peers: [peer] } as const

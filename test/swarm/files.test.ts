@@ -1,11 +1,12 @@
 /** Files stay in the folders that were chosen, whatever a torrent is called and whatever links somebody laid. */
 import assert from 'node:assert/strict'
-import { lchown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import bencode from 'bencode'
 import { infoHashOfInfo } from '../../src/metainfo/info-hash.ts'
 import { writeModel } from '../helpers/gguf.ts'
+import { ROOT_USER, skipUnless } from '../helpers/requirements.ts'
 import { PATIENCE_MS, runGet, scratchFolder, startBootstrap, startHost, theError } from '../helpers/swarm.ts'
 
 const NOBODY = 65_534
@@ -45,7 +46,6 @@ test('links in the folder of a download lead nowhere', async (t) => {
 
   const victim = join(elsewhere, 'victim')
   await writeFile(victim, SAFE)
-  const { rm } = await import('node:fs/promises')
   await rm(hidden)
   await mkdir(hidden)
   await symlink(victim, join(hidden, 'data'))
@@ -62,7 +62,7 @@ test('links in the folder of a download lead nowhere', async (t) => {
 })
 
 test('a link that another user laid to a file of somebody else is not seeded', {
-  skip: process.getuid?.() === 0 ? false : 'needs root, to lay links as another user',
+  skip: skipUnless(ROOT_USER), // to lay links as another user
 }, async (t) => {
   const folder = await scratchFolder(t)
   const shards = join(folder, 'shards')

@@ -1,11 +1,11 @@
 /** A disk that is too small, or fills up while a download runs; on a file system of our own, which takes root. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { afterTest } from '../helpers/after-test.ts'
+import { test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
+import { skipUnless } from '../helpers/requirements.ts'
+import { MOUNTS, SmallDisk } from '../helpers/small-disk.ts'
 import {
   assertGot,
   ended,
@@ -22,24 +22,10 @@ import {
 const MIB = 1024 * 1024
 const BYTES = 30 * MIB
 
-/** Mounts a disk of `mib` MiB; undefined where that is not allowed, which fails with CI=true. */
-async function smallDisk(t: TestContext, path: string, mib: number): Promise<string | undefined> {
-  await mkdir(path)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', path], { stdio: 'pipe' })
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error
-    return undefined
-  }
-  afterTest(t, () => execFileSync('umount', ['-l', path]))
-  return path
-}
-
-test('a disk without room', async (t) => {
+test('a disk without room', { skip: skipUnless(MOUNTS) }, async (t) => {
   const folder = await scratchFolder(t)
-  const tiny = await smallDisk(t, join(folder, 'tiny'), 24)
-  const filling = tiny && (await smallDisk(t, join(folder, 'filling'), 64))
-  if (tiny === undefined || filling === undefined) return t.skip('mounting a file system takes root')
+  const { path: tiny } = await SmallDisk.mount(t, join(folder, 'tiny'), '24m')
+  const { path: filling } = await SmallDisk.mount(t, join(folder, 'filling'), '64m')
   await mkdir(join(folder, 'shards'))
   const original = join(folder, 'shards', 'a.gguf')
   await writeModel(original, { bytes: BYTES, seed: 1 })

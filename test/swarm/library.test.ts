@@ -65,6 +65,16 @@ test('what cannot start says why, and leaves nothing behind', async (t) => {
   )
   await assert.rejects(createCoordinator({ ...here, public: true }), failed('both-dhts'))
   await assert.rejects(get(NOBODYS, { ...here, peers: ['nowhere'] }), failed('bad-address'))
+  await assert.rejects(get(NOBODYS, { ...here, timeoutMs: Number.NaN }), failed('bad-timeout'))
+  await assert.rejects(createCoordinator({ ...here, replicas: 0 }), failed('bad-replicas'))
+  for (const [options, code] of [
+    [{ name: 'x'.repeat(300) }, 'bad-name'], // no member would take it
+    [{ maxConns: 0 }, 'bad-max-conns'],
+    [{ uploadBytesPerSecond: -1 }, 'bad-rate'],
+    [{ webSeeds: ['https://models.example/gguf'] }, 'bad-url'],
+  ] as const) {
+    await assert.rejects(createSeeder(MODEL, { ...here, ...folders, ...options }), failed(code))
+  }
   await using seeder = await createSeeder(MODEL, { ...here, ...folders })
   await assert.rejects(createSeeder(MODEL, { ...here, ...folders }), failed('locked'))
   assert.ok(seeder.port > 0)

@@ -1,26 +1,25 @@
 /** Names that mean several things, and catalogues that lie: what is wrong is told, and nothing is fetched. */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { createKeyFile, loadKeyFile } from '../../src/fleet/membership/fleet-key.ts'
-import { FleetMember } from '../../src/fleet/membership/fleet-member.ts'
-import { Network } from '../../src/fleet/network.ts'
-import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
+import { test } from 'node:test'
 import type { OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
-import { afterTest } from '../helpers/after-test.ts'
-import { type Fleet, startFleet, writeSplitModel } from '../helpers/fleet.ts'
+import { startFleet, writeSplitModel } from '../helpers/fleet.ts'
+import { joinFleet } from '../helpers/foreign-member.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import {
-  assertGot,
-  endedBy,
-  type Seeding,
-  scratchFolder,
-  startBootstrap,
-  startHost,
-} from '../helpers/swarm.ts'
+import { assertGot, endedBy, type Seeding, startHost } from '../helpers/swarm.ts'
+import { shardOf } from '../swarm-unit/catalogue-kit.ts'
 import { getNamed, refused } from './names-kit.ts'
+
+/** What a member would tell of a shard, but for `change`. */
+function offered(
+  { file, infoHash, length, pieceLength, sha256 }: Seeding,
+  change: Partial<OfferedShard> = {},
+): OfferedShard {
+  const facts = { infoHash, length, pieceLength, sha256, name: file }
+  const { name } = { ...facts, ...change }
+  return shardOf(0, { ...facts, model: name.replace(/\.gguf$/, ''), ...change })
+}
 
 test('two files under one name are listed, and none is fetched', async (t) => {
   const fleet = await startFleet(t, { hosts: 2, shards: 2 })
@@ -58,89 +57,38 @@ test('two files under one name are listed, and none is fetched', async (t) => {
   await assertGot(got, [join(fleet.hosts[0]!.folder, 'same.gguf')])
 })
 
-/** A member that tells of shards it does not have. */
-async function startLiar(
-  t: TestContext,
-  { bootstrap, keyFile }: Pick<Fleet, 'bootstrap' | 'keyFile'>,
-  shards: readonly OfferedShard[],
-): Promise<void> {
-  const network = await Network.start(
-    {
-      bind: '127.0.0.1',
-      port: { port: 0, required: false },
-      dhtPort: { port: 0, required: false },
-      dht: { kind: 'private', bootstrap: [parsePeerAddress(bootstrap.address)!] },
-      uploadLimit: null,
-      maxConns: 10,
-      advertise: [],
-      nodeId: randomBytes(20).toString('hex'),
-      savedNodes: [],
-      readOnly: false,
-      identity: randomBytes(20).toString('hex'),
-    },
-    {},
-  )
-  afterTest(t, () => network.stop())
-  const info = {
-    hostId: randomBytes(20).toString('hex'),
-    name: 'liar',
-    version: '0',
-    role: 'host' as const,
-    startedAt: Date.now(),
-    port: network.client.port,
-    replicating: false,
-    freeDiskBytes: null,
-    uploadBytesPerSecond: 0,
-    downloadBytesPerSecond: 0,
-  }
-  const key = await loadKeyFile(keyFile)
-  const member = FleetMember.join({ network, key, self: () => info, listener: {}, wantsCatalogues: false })
-  afterTest(t, () => member.stop())
-  for (const shard of shards) member.offer(shard)
-}
-
 test('a catalogue that does not tell the truth', async (t) => {
-  const folder = await scratchFolder(t)
-  const bootstrap = await startBootstrap(t)
-  const keyFile = join(folder, 'fleet.key')
-  await createKeyFile(keyFile)
-  const at = { bootstrap, keyFile, folder }
+  const fleet = await startFleet(t, { hosts: 0 })
   // The real host is in another fleet, so all that is known of its shards is what the liar says.
-  const shards = join(folder, 'shards')
+  const shards = join(fleet.folder, 'shards')
   await mkdir(shards)
   for (const [seed, name] of ['a.gguf', 'b.gguf'].entries())
     await writeModel(join(shards, name), { bytes: 900_000, seed })
-  const host = await startHost(t, shards, { bootstrap: bootstrap.address, args: ['--fleet', 'elsewhere'] })
+  const { address: bootstrap } = fleet.bootstrap
+  const host = await startHost(t, shards, { bootstrap, args: ['--fleet', 'elsewhere'] })
   const [a, b] = [await host.announced('a.gguf'), await host.announced('b.gguf')]
-  const offer = ({ infoHash, length, pieceLength, sha256 }: Seeding, name: string): OfferedShard => ({
-    ...{ infoHash, length, pieceLength, sha256, name, state: 'seeding', verifiedBytes: length },
-    ...{ model: name.replace(/\.gguf$/, ''), number: 1, count: 1, architecture: null, sizeLabel: null },
-  })
   const wrong = 'f'.repeat(64)
-  await startLiar(t, at, [{ ...offer(a, 'a.gguf'), sha256: wrong }, offer(b, 'wanted.gguf')])
+  const liar = await joinFleet(t, fleet)
+  liar.offer(offered(a, { sha256: wrong }))
+  liar.offer(offered(b, { name: 'wanted.gguf' }))
 
-  const mismatch = await refused(t, await getNamed(t, at, ['a.gguf']), 4, 'sha256-mismatch')
+  const mismatch = await refused(t, await getNamed(t, fleet, ['a.gguf']), 4, 'sha256-mismatch')
   for (const word of [a.infoHash, a.sha256, wrong]) assert.ok(mismatch.includes(word), mismatch)
-  const misnamed = await refused(t, await getNamed(t, at, ['wanted']), 4, 'name-mismatch')
+  const misnamed = await refused(t, await getNamed(t, fleet, ['wanted']), 4, 'name-mismatch')
   for (const word of [b.infoHash, 'wanted.gguf', 'b.gguf']) assert.ok(misnamed.includes(word), misnamed)
 
   // What was fetched is of use to somebody who trusts the infohash, even when the host is gone.
   await endedBy(host.cli, 'SIGTERM')
-  await assertGot(await getNamed(t, at, [a.infoHash]), [join(shards, 'a.gguf')])
+  await assertGot(await getNamed(t, fleet, [a.infoHash]), [join(shards, 'a.gguf')])
 })
 
 test('two hosts that tell different SHA-256 of one file', async (t) => {
   const fleet = await startFleet(t, { hosts: 1, shards: 1 })
-  const { infoHash, length, pieceLength, sha256 } = await fleet.hosts[0]!.seeding('tiny-00001-of-00001.gguf')
+  const truth = await fleet.hosts[0]!.seeding('tiny-00001-of-00001.gguf')
   const lie = '0'.repeat(64)
-  const place = { model: 'tiny', number: 1, count: 1, architecture: null, sizeLabel: null }
-  await startLiar(t, fleet, [
-    {
-      ...place,
-      ...{ infoHash, length, pieceLength, name: 'tiny-00001-of-00001.gguf', sha256: lie },
-      ...{ state: 'seeding', verifiedBytes: length },
-    },
-  ])
+  const liar = await joinFleet(t, fleet)
+  liar.offer(offered(truth, { sha256: lie, model: 'tiny' }))
   const message = await refused(t, await getNamed(t, fleet, ['tiny']), 2, 'ambiguous')
-  for (const word of [infoHash, lie, sha256, 'do not agree']) assert.ok(message.includes(word), message)
+  const words = [truth.infoHash, lie, truth.sha256, 'do not agree']
+  for (const word of words) assert.ok(message.includes(word), message)
 })

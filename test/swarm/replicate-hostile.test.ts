@@ -5,26 +5,25 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import bencode from 'bencode'
-import { loadKeyFile } from '../../src/fleet/membership/fleet-key.ts'
-import { FleetMember } from '../../src/fleet/membership/fleet-member.ts'
-import { Network } from '../../src/fleet/network.ts'
+import { loadKeyFile, rendezvousOf, secretOf } from '../../src/fleet/membership/fleet-key.ts'
 import { serveFile } from '../../src/fleet/serve.ts'
 import { type HashedFile, hashFile } from '../../src/library/hash-file.ts'
 import { composeTorrentFile } from '../../src/metainfo/create.ts'
 import { type InfoHash, infoHashOfInfo } from '../../src/metainfo/info-hash.ts'
-import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
 import type { OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
-import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, type FleetHost, startFleet } from '../helpers/fleet.ts'
+import { joinFleet } from '../helpers/foreign-member.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { PATIENCE_MS, visibleFiles } from '../helpers/swarm.ts'
+import { meetFleet } from '../hostile/catalogue-kit.ts'
+import { shardOf } from '../swarm-unit/catalogue-kit.ts'
 
 const BYTES = 1024 * 1024
 
+type Facts = Pick<OfferedShard, 'infoHash' | 'name' | 'length' | 'pieceLength' | 'sha256'>
+
 interface Liar {
-  readonly member: FleetMember
-  readonly hostId: string
   /** Serves a file as it is, and tells what `change` makes of it. */
   share(name: string, change?: Partial<OfferedShard>, content?: 'noise'): Promise<OfferedShard>
   /** Serves a file under the torrent of another make. */
@@ -34,47 +33,9 @@ interface Liar {
 }
 
 /** A member in this process. */
-async function startLiar(t: TestContext, { bootstrap, keyFile, folder }: Fleet): Promise<Liar> {
-  const free = { port: 0, required: false }
-  const hostId = randomBytes(20).toString('hex')
-  const network = await Network.start(
-    {
-      bind: '127.0.0.1',
-      port: free,
-      dhtPort: free,
-      dht: { kind: 'private', bootstrap: [parsePeerAddress(bootstrap.address)!] },
-      uploadLimit: null,
-      maxConns: 100,
-      advertise: [],
-      nodeId: randomBytes(20).toString('hex'),
-      savedNodes: [],
-      readOnly: false,
-      identity: hostId,
-    },
-    {},
-  )
-  afterTest(t, () => network.stop())
-  const info = {
-    hostId,
-    name: 'liar',
-    version: '0',
-    role: 'host',
-    startedAt: Date.now(),
-    port: network.client.port,
-    replicating: true,
-    freeDiskBytes: null,
-    uploadBytesPerSecond: 0,
-    downloadBytesPerSecond: 0,
-  } as const
-  const member = FleetMember.join({
-    network,
-    key: await loadKeyFile(keyFile),
-    self: () => info,
-    listener: {},
-    wantsCatalogues: false,
-  })
-  afterTest(t, () => member.stop())
-  const files = join(folder, 'liar')
+async function startLiar(t: TestContext, fleet: Fleet): Promise<Liar> {
+  const { network, offer } = await joinFleet(t, fleet)
+  const files = join(fleet.folder, 'liar')
   await mkdir(files)
 
   async function hashed(name: string, content?: 'noise'): Promise<HashedFile & { path: string }> {
@@ -89,26 +50,16 @@ async function startLiar(t: TestContext, { bootstrap, keyFile, folder }: Fleet):
   const serve = (file: HashedFile & { path: string }, infoHash: InfoHash, bytes: Uint8Array): void =>
     serveFile(network, composeTorrentFile({ info: bytes }), { ...file, infoHash }, () => undefined)
 
-  const offerOf = ({
-    infoHash,
-    name,
-    length,
-    pieceLength,
-    sha256,
-  }: Omit<HashedFile, 'kind'>): OfferedShard => {
-    const facts = { infoHash, name, length, pieceLength, sha256, verifiedBytes: length, model: name }
-    return { ...facts, state: 'seeding', number: 1, count: 1, architecture: null, sizeLabel: null }
-  }
+  const offerOf = ({ infoHash, name, length, pieceLength, sha256 }: Facts): OfferedShard =>
+    shardOf(0, { infoHash, name, length, pieceLength, sha256, model: name })
 
   return {
-    member,
-    hostId,
     share: async (name, change = {}, content = undefined) => {
       const file = await hashed(name, content)
       serve(file, file.infoHash, file.info)
-      const offer = { ...offerOf(file), ...change }
-      member.offer(offer)
-      return offer
+      const told = { ...offerOf(file), ...change }
+      offer(told)
+      return told
     },
     shareForeign: async (name) => {
       const file = await hashed(name)
@@ -116,15 +67,14 @@ async function startLiar(t: TestContext, { bootstrap, keyFile, folder }: Fleet):
       const bytes = bencode.encode({ length, name, 'piece length': pieceLength, pieces, private: 1 })
       const infoHash = infoHashOfInfo(new Uint8Array(bytes))
       serve(file, infoHash, new Uint8Array(bytes))
-      member.offer(offerOf({ ...file, infoHash }))
+      offer(offerOf({ ...file, infoHash }))
     },
     invent: (number) => {
       const infoHash = createHash('sha1').update(`invented ${number}`).digest('hex') as InfoHash
       const sha256 = createHash('sha256').update(infoHash).digest('hex')
       const [length, name] = [BYTES, `invented-${number}.gguf`]
-      member.offer(
-        offerOf({ infoHash, name, length, pieceLength: pieceLengthFor(length), sha256 } as HashedFile),
-      )
+      const pieceLength = pieceLengthFor(length)
+      offer(offerOf({ infoHash, name, length, pieceLength, sha256 }))
     },
   }
 }
@@ -156,7 +106,7 @@ test('what a member says of a shard is checked, and what does not hold is refuse
     'foreign.gguf': 'foreign-torrent',
   })
   assert.deepEqual(
-    await readdir(host.folder),
+    (await readdir(host.folder)).sort(),
     ['honest.gguf', basename(fleet.originals[0]!)],
     'nothing else, hidden or not',
   )
@@ -178,10 +128,16 @@ test('hundreds of shards that do not exist keep nobody from those that do', asyn
 
 test('names that lead out of the folder do not even come in', async (t) => {
   const fleet = await startFleet(t, { hosts: 1, shards: 1 })
-  const liar = await startLiar(t, fleet)
-  await liar.share('fine.gguf', { name: '../outside.gguf' })
+  const key = await loadKeyFile(fleet.keyFile)
   const host = await fleet.startHost('victim', ['--replicate'])
   await host.announced(basename(fleet.originals[0]!))
+  const port = Number((await host.address()).split(':')[1])
+  // By hand, as our own member would not tell of it.
+  const liar = await meetFleet(t, port, { infoHash: rendezvousOf(key) })
+  const session = await liar.enter(secretOf(key), 1)
+  const put = [shardOf(1, { name: '../outside.gguf' })]
+  session.send({ type: 'shards', put, drop: [], isPartial: false })
+  await liar.raw.hungUp('a name that is a path', PATIENCE_MS)
   assert.deepEqual(endsOf(host), {})
   assert.deepEqual(await readdir(host.folder), [basename(fleet.originals[0]!)])
   assert.ok(!(await readdir(join(host.folder, '..'))).includes('outside.gguf'))

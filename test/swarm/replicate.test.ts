@@ -7,7 +7,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { startCoordinator, startFleet, untilPictured } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { ended, PATIENCE_MS, startQuietCli, theError, untilSaid, visibleFiles } from '../helpers/swarm.ts'
+import {
+  ended,
+  PATIENCE_MS,
+  scratchFolder,
+  startQuietCli,
+  theError,
+  untilSaid,
+  visibleFiles,
+} from '../helpers/swarm.ts'
 import { assertCopies, eventsOf, MIB, QUIET_MS, untilAll } from './replicate-kit.ts'
 
 test('four hosts with a shard each become four hosts with four, and none is hashed twice', async (t) => {
@@ -122,7 +130,7 @@ test('one name, different files: nothing is guessed, nothing is replaced, each i
 
 async function refusalOf(t: TestContext, args: readonly string[]): Promise<string> {
   const fleet = ['--fleet', 'everybody', '--bind', '127.0.0.1', '--bootstrap', '127.0.0.1:9', '--json']
-  const got = await ended(startQuietCli(t, ['seed', '/tmp', ...fleet, ...args]))
+  const got = await ended(startQuietCli(t, ['seed', await scratchFolder(t), ...fleet, ...args]))
   assert.equal(got.code, 2, got.stderr)
   return theError(got).code
 }

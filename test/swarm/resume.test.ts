@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { writeModel } from '../helpers/gguf.ts'
 import type { CliEvent, EventNamed } from '../helpers/process.ts'
+import { Random, TEST_SEED } from '../helpers/random.ts'
 import {
   assertGot,
   type Cli,
@@ -28,13 +29,13 @@ const LOST_SECONDS = 2
 type Progress = EventNamed<CliEvent, 'progress'>
 
 test('kill -9 at any moment, and go on', async (t) => {
-  const seed = Date.now() % 1_000_000
-  t.diagnostic(`seed ${seed}`)
+  t.diagnostic(`seed ${TEST_SEED}`)
+  const random = new Random(TEST_SEED)
   const folder = await scratchFolder(t)
   const out = join(folder, 'out')
   await mkdir(join(folder, 'shards'))
   const original = join(folder, 'shards', 'large.gguf')
-  await writeModel(original, { bytes: BYTES, seed })
+  await writeModel(original, { bytes: BYTES, seed: TEST_SEED })
   const { address: bootstrap } = await startBootstrap(t)
   const args = ['--upload-limit', String(UPLOAD_LIMIT)]
   const host = await startHost(t, join(folder, 'shards'), { bootstrap, args })
@@ -43,16 +44,14 @@ test('kill -9 at any moment, and go on', async (t) => {
   const get = (): Cli => startGet(t, [infoHash], { bootstrap, out, args: ['--peer', peer] })
 
   let verifiedBytes = 0
-  let random = seed
   for (let kill = 1; kill <= KILLS; kill++) {
-    random = (random * 1_103_515_245 + 12_345) % 2 ** 31
     const cli = get()
     const first = await moving(cli, verifiedBytes)
     assert.ok(
       first.verifiedBytes >= verifiedBytes - LOST_SECONDS * UPLOAD_LIMIT,
       `had ${verifiedBytes} bytes, went on from ${first.verifiedBytes}`,
     )
-    await pause(200 + (random % 1_000)) // the moment is the scenario
+    await pause(random.between(200, 1_200)) // the moment is the scenario
     cli.kill('SIGKILL')
     await cli.exited
     verifiedBytes = progressOf(cli).at(-1)!.verifiedBytes

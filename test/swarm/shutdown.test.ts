@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { writeModel } from '../helpers/gguf.ts'
 import {
   assertPortsFree,
@@ -62,3 +63,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     await assertPortsFree({ udp: bootstrap.port })
   })
 }
+
+test('a terminal that is closed hangs up twice, which is no hurry: the host still says goodbye', async (t) => {
+  const folder = await scratchFolder(t)
+  const { address: bootstrap } = await startBootstrap(t)
+  const [stays, goes] = await Promise.all([
+    startHost(t, folder, { bootstrap, args: ['--name', 'stays'] }),
+    startHost(t, folder, { bootstrap, args: ['--name', 'goes'] }),
+  ])
+  await Promise.all([untilSaid(stays.cli, 'Met host goes'), untilSaid(goes.cli, 'Met host stays')])
+  goes.cli.kill('SIGHUP')
+  await delay(20) // by the shell, then by the system; two at once would be one
+  goes.cli.kill('SIGHUP')
+  assert.deepEqual(await goes.cli.exited, { code: 0, signal: null })
+  await untilSaid(stays.cli, 'Host goes left')
+})

@@ -8,6 +8,7 @@ import type { FleetStatus } from '../../src/fleet/status.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, startFleet } from '../helpers/fleet.ts'
 import { CLI, startProcess } from '../helpers/process.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
 import {
   type Cli,
   ended,
@@ -88,7 +89,10 @@ test('live: programs get a picture a change, pipes a line a change', async (t) =
   const pictured = (check: (status: FleetStatus) => boolean, what: string) =>
     until(() => pictures(json).some(check), { timeoutMs: PATIENCE_MS, what })
   const printed = (words: RegExp) =>
-    until(() => words.test(lines.stdout), { timeoutMs: PATIENCE_MS, what: `${words} in ${lines.stdout}` })
+    until(() => words.test(lines.stdout), {
+      timeoutMs: PATIENCE_MS,
+      what: () => `${words} in ${lines.stdout}`,
+    })
 
   await pictured(({ totals }) => totals.copies === 2, 'both hosts')
   await printed(/^\S+Z shard-0 \(\S+\) is online with 1 shard$/m)
@@ -144,19 +148,8 @@ async function startPane(t: TestContext, command: readonly string[], columns: nu
   }
 }
 
-function hasTmux(): boolean {
-  try {
-    execFileSync('tmux', ['-V'])
-    return true
-  } catch {
-    return false
-  }
-}
-
-const noTmux = hasTmux() || process.env['CI'] === 'true' ? false : 'tmux is not installed'
-
 test('live in a terminal: drawn in place, at any size, and the cursor comes back', {
-  skip: noTmux,
+  skip: skipUnless(program('tmux')),
 }, async (t) => {
   const fleet = await startFleet(t, { hosts: 2 })
   const pane = await startPane(t, [process.execPath, CLI, ...statusArgs(fleet, '--watch')], 80)

@@ -4,9 +4,10 @@ import { chown, mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { startProcess } from '../helpers/process.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
+import { MOUNTS } from '../helpers/small-disk.ts'
 import { PATIENCE_MS, scratchFolder, startBootstrap } from '../helpers/swarm.ts'
 
 const NOBODY = 65_534
@@ -14,7 +15,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The checkout may lie where nobody else may go; here it is seen at a place of its own, read-only. */
 const PLACE = '/mnt'
 
-const skip = process.getuid?.() === 0 ? false : 'needs root, to become another user'
+const skip = skipUnless(MOUNTS, program('setpriv'))
 
 /** Runs `gguf-swarm` as nobody, in a namespace of mounts that shows it the checkout. */
 function startAsNobody(t: TestContext, args: readonly string[], cwd: string) {
@@ -40,7 +41,6 @@ test('seed and get as nobody, without capabilities', { skip }, async (t) => {
   const bootstrap = await startBootstrap(t)
   const at = ['--bind', '127.0.0.1', '--bootstrap', bootstrap.address]
   const host = startAsNobody(t, ['seed', shards, ...at], folder)
-  afterTest(t, () => host.stop())
   const { infoHash } = await host.waitForEvent('seeding', { timeoutMs: PATIENCE_MS })
   const uids = /^Uid:\s+(.*)$/m.exec(await readFile(`/proc/${host.pid}/status`, 'utf8'))?.[1]
   assert.equal(uids, Array(4).fill(NOBODY).join('\t'))

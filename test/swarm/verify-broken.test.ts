@@ -106,12 +106,10 @@ test('two shards under one name; a shard of a set that nobody has', async (t) =>
   const other = await second!.seeding(NAMES[0], {
     where: ({ sha256 }) => sha256 !== second!.cli.events().find((event) => event.event === 'seeding')?.sha256,
   })
-  const isAnnounced = (infoHash: string) =>
-    second!.cli.waitForEvent('announced', {
-      timeoutMs: PATIENCE_MS,
-      where: (event) => event.infoHash === infoHash,
-    })
-  await isAnnounced(other.infoHash)
+  await second!.cli.waitForEvent('announced', {
+    timeoutMs: PATIENCE_MS,
+    where: ({ infoHash }) => infoHash === other.infoHash,
+  })
   const conflict = await runVerify(t, fleet, ALL_PIECES)
   assert.equal(conflict.code, 1)
   assert.deepEqual(conflict.failed, ['names'])

@@ -4,35 +4,16 @@ import { copyFile, link, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createKeyFile } from '../../src/fleet/membership/fleet-key.ts'
+import type { Fleet } from '../helpers/fleet.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { startCli } from '../helpers/process.ts'
-import {
-  type Bootstrap,
-  ended,
-  type Host,
-  PATIENCE_MS,
-  scratchFolder,
-  startBootstrap,
-  startHost,
-} from '../helpers/swarm.ts'
+import { ended, PATIENCE_MS, scratchFolder, startBootstrap, startHost } from '../helpers/swarm.ts'
 
 export const SHARD_BYTES = 1_500_000
 export const NAMES = ['tiny-00001-of-00002.gguf', 'tiny-00002-of-00002.gguf'] as const
 export const CHECK_COUNT = 10
 
-export interface VerifiedFleet {
-  readonly folder: string
-  readonly keyFile: string
-  readonly bootstrap: Bootstrap
-  readonly hosts: readonly FleetHost[]
-  /** How any command becomes a member. */
-  readonly memberArgs: readonly string[]
-}
-
-export interface FleetHost extends Host {
-  readonly name: string
-  readonly folder: string
-}
+export type VerifiedFleet = Pick<Fleet, 'folder' | 'keyFile' | 'bootstrap' | 'hosts' | 'memberArgs'>
 
 export interface KitOptions {
   readonly hosts?: number

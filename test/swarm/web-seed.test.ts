@@ -4,33 +4,14 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
-import { CLI, startProcess } from '../helpers/process.ts'
-import {
-  assertGot,
-  PATIENCE_MS,
-  runGet,
-  scratchFolder,
-  startBootstrap,
-  startHost,
-  theError,
-} from '../helpers/swarm.ts'
+import { assertGot, runGet, scratchFolder, startBootstrap, startHost, theError } from '../helpers/swarm.ts'
+import { startWebCommand } from '../helpers/web-command.ts'
 
 const BYTES = 3_000_000
-
-interface Listening {
-  readonly event: 'listening'
-  readonly url: string
-}
-
-async function startWeb(t: TestContext, bootstrap: string, args: readonly string[]): Promise<string> {
-  const ports = ['--http-port', '0', '--live-port', '0', '--bind', '127.0.0.1', '--bootstrap', bootstrap]
-  const web = startProcess<Listening>(t, process.execPath, [CLI, 'web', ...ports, '--json', ...args])
-  return (await web.waitForEvent('listening', { timeoutMs: PATIENCE_MS })).url
-}
 
 test('a host that is gone: its shards come from its web server, if the person allows it', async (t) => {
   const folder = await scratchFolder(t)
@@ -39,7 +20,9 @@ test('a host that is gone: its shards come from its web server, if the person al
   await writeModel(join(shards, 'a b.gguf'), { bytes: BYTES, seed: 1 })
   const bootstrap = await startBootstrap(t)
   const at = { bootstrap: bootstrap.address, home: join(folder, 'home') }
-  const url = await startWeb(t, bootstrap.address, ['--serve', '--state-dir', join(at.home, 'state')])
+  const dht = ['--bind', '127.0.0.1', '--bootstrap', bootstrap.address]
+  const serve = ['--serve', '--state-dir', join(at.home, 'state')]
+  const { url } = await startWebCommand(t, [...dht, ...serve])
   const other = 'https://mirror.invalid/other.gguf'
   const host = await startHost(t, shards, {
     ...at,

@@ -2,37 +2,19 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { readFile, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, startFleet } from '../helpers/fleet.ts'
-import { CLI, type RunningProcess, startCli, startProcess } from '../helpers/process.ts'
-import { scratchFolder } from '../helpers/swarm.ts'
+import { startCli } from '../helpers/process.ts'
+import { holdTcpPort, scratchFolder } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
+import { startWebCommand } from '../helpers/web-command.ts'
 import { ask, FeedClient, rawSocket } from '../web/clients.ts'
 
 const START_MS = 30_000
 const ANY_PORTS = ['--http-port', '0', '--live-port', '0']
-
-interface Listening {
-  readonly event: 'listening'
-  readonly url: string
-  readonly liveUrl: string
-}
-
-async function startWebCommand(t: TestContext, args: readonly string[], cwd?: string) {
-  const all = [CLI, 'web', ...ANY_PORTS, '--json', ...args]
-  const web: RunningProcess<Listening> = startProcess(
-    t,
-    process.execPath,
-    all,
-    cwd === undefined ? {} : { cwd },
-  )
-  const { url, liveUrl } = await web.waitForEvent('listening', { timeoutMs: START_MS })
-  return { web, url, liveUrl, port: Number(new URL(url).port) }
-}
 
 const statusOf = async (port: number): Promise<FleetStatus> =>
   JSON.parse((await ask('/api/status', { port })).body) as FleetStatus
@@ -75,8 +57,8 @@ test('hosts show within 5 s, one that is killed is gone within 60 s, live', asyn
     what: 'the killed host is gone',
   })
   t.diagnostic(`a killed host is gone after ${((performance.now() - killed) / 1000).toFixed(1)} s`)
-  await until(() => page.events.some(({ kind }) => kind === 'host-lost'), { timeoutMs: 5_000 })
-  await until(() => web.stderr.includes('[FLEET] shard-1'), { timeoutMs: 5_000 })
+  await until(() => page.events.some(({ kind }) => kind === 'host-lost'), { timeoutMs: START_MS })
+  await until(() => web.stderr.includes('[FLEET] shard-1'), { timeoutMs: START_MS })
   assert.equal(page.closed, null)
 })
 
@@ -113,15 +95,12 @@ test('the address alone on stdout, words on stderr, a stop in time with sockets 
   const { code } = await web.stop()
   assert.ok(performance.now() - began < 5_000)
   assert.equal(code, 0)
-  await until(() => page.closed === 1001 && half.socket.closed, { timeoutMs: 5_000 })
+  await until(() => page.closed === 1001 && half.socket.closed, { timeoutMs: START_MS })
 })
 
 test('a port in use, a name with a port, and what is said where others can look', async (t) => {
   const folder = await scratchFolder(t)
-  const blocker = createServer().listen(0, '127.0.0.1')
-  afterTest(t, () => blocker.close())
-  await until(() => blocker.listening, { timeoutMs: 5_000 })
-  const taken = String((blocker.address() as { readonly port: number }).port)
+  const taken = String(await holdTcpPort(t))
   const common = ['--bind', '127.0.0.1', '--bootstrap', '127.0.0.1:9', '--fleet', 'here']
   const clash = startCli(t, ['web', '--http-port', taken, '--live-port', '0', '--json', ...common], {
     cwd: folder,
@@ -134,9 +113,9 @@ test('a port in use, a name with a port, and what is said where others can look'
   const { web, port } = await startWebCommand(
     t,
     ['--host', '0.0.0.0', '--allow-host', 'models.example', ...common],
-    folder,
+    { cwd: folder },
   )
-  await until(() => web.stderr.includes('HTTP is not encrypted'), { timeoutMs: 5_000 })
+  await until(() => web.stderr.includes('HTTP is not encrypted'), { timeoutMs: START_MS })
   const file = join(folder, 'models_cache', 'state', 'web.token')
   const token = (await readFile(file, 'utf8')).trim()
   assert.match(token, /^[\w-]{43}$/)
@@ -153,7 +132,7 @@ test('a port in use, a name with a port, and what is said where others can look'
   assert.ok(!`${web.stdout}${web.stderr}`.includes(token), 'the token is in no log')
   // The next start goes on with it; a file of one's own is taken, or refused with what is wrong.
   await web.stop()
-  const again = await startWebCommand(t, ['--host', '0.0.0.0', ...common], folder)
+  const again = await startWebCommand(t, ['--host', '0.0.0.0', ...common], { cwd: folder })
   assert.equal((await ask('/api/status', { port: again.port, headers: bearer })).status, 200)
   const short = join(folder, 'short')
   await writeFile(short, 'secret\n')

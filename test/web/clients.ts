@@ -109,7 +109,7 @@ export class FeedClient {
 
   /** Resolves when the snapshot is there. */
   async ready(): Promise<this> {
-    await until(() => this.seq >= 0, { timeoutMs: 10_000, what: 'a snapshot' })
+    await until(() => this.seq >= 0, { timeoutMs: 30_000, what: 'a snapshot' })
     return this
   }
 

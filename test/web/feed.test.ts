@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import type { FleetStatus, HostStatus, ShardStatus } from '../../src/fleet/status.ts'
+import { randomFrom, TEST_SEED } from '../helpers/random.ts'
 import { until } from '../helpers/until.ts'
 import { ask, FeedClient, openStatus, rawSocket, sorted } from './clients.ts'
-import { MadeSource, madeCopy, madeFleet, madeHost, madeShard, randomFrom, startWeb } from './fleet-kit.ts'
+import { MadeSource, madeCopy, madeFleet, madeHost, madeShard, startWeb } from './fleet-kit.ts'
 
 const HANDSHAKE = (port: number): string =>
   `GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
@@ -43,9 +44,8 @@ const isUpToDate = (client: FeedClient, status: FleetStatus): boolean =>
   isDeepStrictEqual(sorted(client.status), sorted(status))
 
 test('a copy kept up by patches is what the API says, whoever comes when', async (t) => {
-  const seed = Date.now() % 1e6
-  t.diagnostic(`seed ${seed}`)
-  const random = randomFrom(seed)
+  t.diagnostic(`seed ${TEST_SEED}`)
+  const random = randomFrom(TEST_SEED)
   const source = new MadeSource(madeFleet(5, 12, random))
   const { server } = await startWeb(t, source)
   const urls = [`ws://127.0.0.1:${server.port}/ws`, `${server.liveUrl}/live`]
@@ -55,11 +55,11 @@ test('a copy kept up by patches is what the API says, whoever comes when', async
     if (round % 15 === 0) clients.push(new FeedClient(t, urls[round % 2]!))
     const [first] = clients
     if (round % 3 === 0)
-      await until(() => isUpToDate(first!, source.status), { timeoutMs: 5_000, what: `round ${round}` })
+      await until(() => isUpToDate(first!, source.status), { timeoutMs: 30_000, what: `round ${round}` })
   }
   const { body } = await ask('/api/status', server)
   for (const client of clients) {
-    await until(() => isUpToDate(client, source.status), { timeoutMs: 5_000, what: 'the last state' })
+    await until(() => isUpToDate(client, source.status), { timeoutMs: 30_000, what: 'the last state' })
     const status = JSON.parse(body) as FleetStatus
     assert.deepEqual(sorted(client.status), sorted(status))
     assert.deepEqual(client.events, source.events)
@@ -75,14 +75,14 @@ test('a patch says only what changed, and nothing is said when nothing did', asy
   const client = await new FeedClient(t, server.liveUrl).ready()
   const [first, ...others] = source.parts.hosts
   source.change({ hosts: [{ ...first!, seeding: 7 }, ...others] })
-  const patch = await until(() => client.messages.find(({ type }) => type === 'patch'), { timeoutMs: 5_000 })
+  const patch = await until(() => client.messages.find(({ type }) => type === 'patch'), { timeoutMs: 30_000 })
   assert.deepEqual(Object.keys(patch), ['type', 'seq', 'time', 'hosts'])
   assert.deepEqual(patch.type === 'patch' && patch.hosts?.put.map(({ name, seeding }) => [name, seeding]), [
     ['host-0', 7],
   ])
   source.change({}) // only its time is another
   const ticks = client.messages.length + 3
-  await until(() => client.messages.length >= ticks, { timeoutMs: 5_000 })
+  await until(() => client.messages.length >= ticks, { timeoutMs: 30_000 })
   assert.deepEqual(
     client.messages.map(({ type }) => type).filter((type) => type !== 'tick'),
     ['snapshot', 'patch'],
@@ -107,9 +107,9 @@ test('a host keeps its number while it is away', async (t) => {
   }
   const before = numberOf('host-1')
   source.change({ hosts: hosts.filter(({ name }) => name !== 'host-1'), shards: [] })
-  await until(() => client.seq === 1, { timeoutMs: 5_000 })
+  await until(() => client.seq === 1, { timeoutMs: 30_000 })
   source.change({ hosts, shards })
-  await until(() => client.seq === 2, { timeoutMs: 5_000 })
+  await until(() => client.seq === 2, { timeoutMs: 30_000 })
   assert.ok(before !== undefined && before > 0)
   assert.equal(numberOf('host-1'), before)
   assert.ok(isUpToDate(client, source.status))
@@ -139,7 +139,7 @@ test('a client that does not keep up is dropped, the others go on', async (t) =>
   const dropped = async (): Promise<boolean> => {
     const { shards } = source.parts
     source.change({ shards: shards.map((shard) => ({ ...shard })) }) // all of them again
-    await until(() => isUpToDate(good, source.status), { timeoutMs: 10_000 })
+    await until(() => isUpToDate(good, source.status), { timeoutMs: 30_000 })
     return /feed_dropped_total\{reason="slow"\} 1/.test((await ask('/metrics', server)).body)
   }
   await until(dropped, { timeoutMs: 60_000, what: 'the slow one is dropped' })
@@ -175,7 +175,7 @@ test('a client that talks is sent away; pings it may send', async (t) => {
 test('pings whose answers nobody reads do not fill the memory', async (t) => {
   const { server } = await startWeb(t, new MadeSource(madeFleet(1, 1)), { maxBufferedBytes: 20_000 })
   const { socket, read } = rawSocket(t, server.port, HANDSHAKE(server.port))
-  await until(() => read().includes('snapshot'), { timeoutMs: 5_000 })
+  await until(() => read().includes('snapshot'), { timeoutMs: 30_000 })
   socket.pause()
   // A masked ping of 125 bytes, mask and payload zero.
   const pings = Buffer.concat(
@@ -199,7 +199,7 @@ test('malformed frames end their connection only', async (t) => {
   ]
   for (const frame of frames) {
     const { socket, read } = rawSocket(t, server.port, HANDSHAKE(server.port))
-    await until(() => read().includes('snapshot'), { timeoutMs: 5_000 })
+    await until(() => read().includes('snapshot'), { timeoutMs: 30_000 })
     socket.write(Buffer.from([...frame, ...new Array<number>(8).fill(0xff)]))
     await until(() => socket.closed, { timeoutMs: 5_000, what: `the end after ${frame}` })
   }

@@ -8,16 +8,9 @@ import { WEB_LIMITS, type WebLimits } from '../../src/web/limits.ts'
 import { WebServer, type WebServerOptions } from '../../src/web/server.ts'
 import type { StatusSource } from '../../src/web/status-source.ts'
 import { afterTest } from '../helpers/after-test.ts'
-import { SeededBytes } from '../helpers/seeded-bytes.ts'
 
 const NOON = '2026-03-01T12:00:00.000Z'
 const LENGTH = 420_000_000
-
-/** Numbers from 0 up to 1 that a seed decides. */
-export function randomFrom(seed: number): () => number {
-  const bytes = new SeededBytes(seed)
-  return () => bytes.nextUint32() / 2 ** 32
-}
 
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex')
 

@@ -1,9 +1,10 @@
 /** Connections that take their time, and how much is sent for a large fleet. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { randomFrom } from '../helpers/random.ts'
 import { until } from '../helpers/until.ts'
 import { ask, FeedClient, rawSocket, sorted } from './clients.ts'
-import { MadeSource, madeFleet, randomFrom, startWeb } from './fleet-kit.ts'
+import { MadeSource, madeFleet, startWeb } from './fleet-kit.ts'
 
 const SHORT = {
   headersTimeoutMs: 400,

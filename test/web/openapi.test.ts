@@ -100,8 +100,8 @@ test('every message of the feed is as the document says', async (t) => {
   const client = await new FeedClient(t, server.liveUrl).ready()
   const next = madeFleet(2, 4)
   source.change({ ...next, alarms: [], isolated: true }, 'all of it changed')
-  await until(() => client.messages.some(({ type }) => type === 'patch'), { timeoutMs: 5_000 })
-  await until(() => client.messages.some(({ type }) => type === 'tick'), { timeoutMs: 5_000 })
+  await until(() => client.messages.some(({ type }) => type === 'patch'), { timeoutMs: 30_000 })
+  await until(() => client.messages.some(({ type }) => type === 'tick'), { timeoutMs: 30_000 })
   const document = JSON.parse((await ask('/api/openapi.json', server)).body) as Json
   const validate = validator(document)
   const { schema } = document['paths']!['/ws']!['get']!['responses']!['101']!['content']!['application/json']!

@@ -49,7 +49,7 @@ export type Attempted<P> =
 
 /** Runs one attempt; throws what ended it, or the signal's reason. */
 export async function attempt<P>(options: AttemptOptions<P>, signal: AbortSignal): Promise<Attempted<P>> {
-  const running = new Attempt(options)
+  const running = new Attempt(options, signal)
   const abort = (): void => running.fail(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   let isWhole = false
@@ -75,6 +75,7 @@ export function readsBackWrong({ name, infoHash }: Metainfo, out: string): Inval
 
 class Attempt<P> {
   readonly #options: AttemptOptions<P>
+  readonly #signal: AbortSignal
   readonly #outcome = Promise.withResolvers<Attempted<P>>()
   readonly #opened = Promise.withResolvers<PartialFile>()
   #preparing: Promise<boolean> | undefined
@@ -83,8 +84,9 @@ class Attempt<P> {
   #watching: NodeJS.Timeout | undefined
   #diskFailure: unknown
 
-  constructor(options: AttemptOptions<P>) {
+  constructor(options: AttemptOptions<P>, signal: AbortSignal) {
     this.#options = options
+    this.#signal = signal
     this.#outcome.promise.catch(() => undefined) // it may fail before run() waits for it
   }
 
@@ -138,7 +140,7 @@ class Attempt<P> {
       await partial.saveMetainfo(metainfo)
       const file = await partial.openData(metainfo, note)
       this.#handle = file.handle
-      const trusted = await trustedPieces(file, metainfo)
+      const trusted = await trustedPieces(file, metainfo, this.#signal)
       const readBack = this.#startReadBack(metainfo, trusted)
       const check = (index: number, bytes: Uint8Array): Promise<boolean> =>
         this.#check(readBack, metainfo, index, bytes)

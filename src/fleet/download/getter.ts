@@ -93,7 +93,10 @@ export class Getter {
       this.#phase = 'verifying'
       this.#report()
       const hashed = withInfo({ ...metainfo, path: partial.path }, await attempted.readBack.end(signal))
-      if (hashed.kind === 'changed' || !(await this.#isWhole(partial, metainfo, hashed))) continue
+      if (hashed.kind === 'changed' || !(await this.#isWhole(partial, metainfo, hashed))) {
+        this.#phase = 'downloading'
+        continue
+      }
       await this.#requireGguf(partial, metainfo)
       requireSha256(this.#options, metainfo, hashed.sha256)
       await this.#options.beforeNaming?.(hashed)
@@ -170,7 +173,8 @@ export class Getter {
     const { id } = this.#options
     const torrent = this.#network.torrent(id.infoHash)
     const stats = torrent?.stats()
-    if (stats === undefined) return
+    // While a file that stands there is hashed, nothing is fetched: nobody is to blame for that.
+    if (stats === undefined || this.#phase === 'verifying') return
     const stall = this.#stall.observe(stats, this.#network, this.#metainfo !== undefined)
     if (stall?.expired)
       throw new NotFoundError('not-found', `${this.#label()}: ${stall.reason}; ${stall.advice}`)
@@ -186,7 +190,8 @@ export class Getter {
     const stats = this.#network.torrent(infoHash)?.stats()
     const { verifiedBytes = 0, downloadBytesPerSecond = 0, peers = 0, webSeeds = 0 } = stats ?? {}
     const length = this.#metainfo?.length ?? null
-    const stall = stats === undefined ? null : this.#stall.current(this.#network)
+    const isFetching = stats !== undefined && this.#phase !== 'verifying'
+    const stall = isFetching ? this.#stall.current(this.#network) : null
     const name =
       this.#metainfo?.name ?? (this.#options.id.kind === 'magnet' ? (this.#options.id.name ?? null) : null)
     const phase = this.#phase

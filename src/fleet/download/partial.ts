@@ -129,7 +129,12 @@ export class Partial {
         if (systemCode(error) === 'ENOENT') return open(this.path, 'w+', 0o644)
         throw error
       })
-      if ((await handle.stat()).size !== length) await handle.truncate(length)
+      try {
+        if ((await handle.stat()).size !== length) await handle.truncate(length)
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
       return { handle, length, note, saveNote: (note) => this.saveNote(metainfo, note) }
     } catch (error) {
       throw asDiskError(error, this.#out)

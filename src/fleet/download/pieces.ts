@@ -32,16 +32,19 @@ export function matchingPieces(pieces: Uint8Array, expected: Uint8Array): Uint8A
 /**
  * Bitfield of the pieces an earlier run left that count at once: the flushed ones, and those of the others
  * whose hash is right, which are flushed then.
+ * @throws the signal's reason
  */
 export async function trustedPieces(
   { handle, note }: Pick<PartialFile, 'handle' | 'note'>,
   metainfo: Metainfo,
+  signal: AbortSignal,
 ): Promise<Uint8Array> {
   const bitfield = note.synced.slice()
   const { pieces, pieceLength, length } = metainfo
   let found = false
   for (let index = 0; index * pieceLength < length; index++) {
     if (hasPiece(bitfield, index) || !hasPiece(note.written, index)) continue
+    signal.throwIfAborted() // after a damaged note it is the whole file
     const piece = new Uint8Array(Math.min(pieceLength, length - index * pieceLength))
     const { bytesRead } = await handle.read(piece, 0, piece.length, index * pieceLength)
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', piece))

@@ -1,4 +1,5 @@
 /** Why a download does not move, in words a person can act on, and when to give it up. */
+import { countOf } from '../../log.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import type { TorrentStats } from '../../swarm/client.ts'
 import { SleepWatch } from '../../swarm/lane/sleep.ts'
@@ -70,29 +71,29 @@ export class StallWatch {
     if (stats.peers > 0) {
       if (!this.#hasMetadata) {
         return {
-          reason: `connected to ${count(stats.peers, 'peer')}, none has sent the metadata yet`,
+          reason: `connected to ${countOf(stats.peers, 'peer')}, none has sent the metadata yet`,
           advice: later,
         }
       }
       if (stats.useful === 0) {
-        const reason = `connected to ${count(stats.peers, 'peer')}, none has a piece that is missing here`
+        const reason = `connected to ${countOf(stats.peers, 'peer')}, none has a piece that is missing here`
         return { reason, advice: `a host with the whole shard is needed; ${later}` }
       }
       if (stats.unchoked === 0) {
-        return { reason: `waiting for a free upload slot at ${count(stats.peers, 'peer')}`, advice: later }
+        return { reason: `waiting for a free upload slot at ${countOf(stats.peers, 'peer')}`, advice: later }
       }
-      return { reason: `connected to ${count(stats.peers, 'peer')}, but no data comes`, advice: later }
+      return { reason: `connected to ${countOf(stats.peers, 'peer')}, but no data comes`, advice: later }
     }
     if (stats.webSeeds > 0 && this.#hasMetadata) {
-      return { reason: `asked ${count(stats.webSeeds, 'web seed')}, but no data comes`, advice: later }
+      return { reason: `asked ${countOf(stats.webSeeds, 'web seed')}, but no data comes`, advice: later }
     }
     if (stats.banned > 0) {
-      const reason = `dropped ${count(stats.banned, 'peer')} that sent wrong data, and found no other`
+      const reason = `dropped ${countOf(stats.banned, 'peer')} that sent wrong data, and found no other`
       return { reason, advice: 'a host with the right bytes is needed; ask whoever published it' }
     }
     if (this.#heardOf.size > 0) {
       const named = [...this.#heardOf].slice(0, NAMED_PEERS).join(', ')
-      const reason = `found ${count(this.#heardOf.size, 'peer')} (${named}), none can be connected to`
+      const reason = `found ${countOf(this.#heardOf.size, 'peer')} (${named}), none can be connected to`
       return { reason, advice: 'check that their BitTorrent port is open (TCP) and that they still run' }
     }
     if (network.isolated) {
@@ -102,10 +103,8 @@ export class StallWatch {
       return { reason: `no DHT node answers at ${asked}`, advice }
     }
     return {
-      reason: `asked ${count(dht.nodeCount, 'DHT node')}, nobody announces it`,
+      reason: `asked ${countOf(dht.nodeCount, 'DHT node')}, nobody announces it`,
       advice: 'check the infohash, and that a host seeding it runs and uses the same DHT',
     }
   }
 }
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`

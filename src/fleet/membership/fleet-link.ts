@@ -11,7 +11,7 @@ import type { CatalogueWire, CatalogueWireListener } from '../../swarm/catalogue
 /** Four messages prove a key; over a slow line that takes a second. */
 const PROOF_DEADLINE_MS = 10_000
 /** Four heartbeats missed: the peer's machine is gone, or the way to it. */
-export const SILENCE_MS = 20_000
+const SILENCE_MS = 20_000
 /** Frames a peer may send at once: a whole catalogue of the largest size, in pages of this program's. */
 const BURST_FRAMES = MAX_OFFERED_SHARDS / PAGE_ENTRIES + 100
 /** And steadily: this program sends at most 32 pages a second. */

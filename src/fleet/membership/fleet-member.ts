@@ -257,8 +257,10 @@ export class FleetMember implements AsyncDisposable {
   #remember({ side, remote }: CatalogueWire, { hostId, port }: MemberInfo): void {
     this.#addresses.set(formatPeerAddress({ host: remote.host, port }), hostId)
     if (side === 'initiator') this.#addresses.set(formatPeerAddress(remote), hostId)
-    const [oldest] = this.#addresses.keys()
-    if (this.#addresses.size > MAX_ADDRESSES && oldest !== undefined) this.#addresses.delete(oldest)
+    for (const oldest of this.#addresses.keys()) {
+      if (this.#addresses.size <= MAX_ADDRESSES) break
+      this.#addresses.delete(oldest)
+    }
   }
 
   #isConnected(hostId: string | undefined): boolean {

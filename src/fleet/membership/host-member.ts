@@ -44,6 +44,7 @@ export class HostMember implements AsyncDisposable {
   /** Headers are read one after the other: a thousand shards at a start must not compete with their seeding. */
   #describing: Promise<void> = Promise.resolve()
   readonly #offered = new Set<InfoHash>()
+  /** Where its shards are; null when that cannot be told. */
   #freeDiskBytes: number | null = null
   #stopped = false
 
@@ -53,11 +54,6 @@ export class HostMember implements AsyncDisposable {
     this.member = FleetMember.join({ network, key, listener, wantsCatalogues, self: () => this.#info() })
     this.#diskTimer = setInterval(() => void this.#checkDisk(), DISK_CHECK_MS)
     void this.#checkDisk()
-  }
-
-  /** Bytes free where its shards are; null when that cannot be told. */
-  get freeDiskBytes(): number | null {
-    return this.#freeDiskBytes
   }
 
   /** Offers a shard it seeds: at once by its name, and again with what its header says of the model. */
@@ -72,12 +68,16 @@ export class HostMember implements AsyncDisposable {
     this.member.withdraw(infoHash)
   }
 
-  /** Leaves; idempotent. */
+  /** Resolves when no shard's header is being read: after {@link stop}, none is read any more. */
+  get described(): Promise<void> {
+    return this.#describing
+  }
+
+  /** Leaves; idempotent. A read from a disk that hangs may still be under way, see {@link described}. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#diskTimer)
     await this.member.stop()
-    await this.#describing
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -33,6 +33,8 @@ export interface KnownHost {
   readonly state: 'online' | 'lost'
   /** When it was last heard, in milliseconds since 1970. */
   readonly seenAt: number
+  /** The same in milliseconds of a clock that nobody sets: what tells how long ago it was. */
+  readonly heardAtMs: number
   /** Its whole catalogue has arrived. */
   readonly complete: boolean
   readonly shards: ReadonlyMap<InfoHash, OfferedShard>
@@ -82,7 +84,7 @@ export class Roster {
     const known = this.#entries.get(info.hostId)
     if (known === undefined && this.#entries.size >= MAX_HOSTS) this.#forgetOne()
     const shards = known?.shards ?? new Map<InfoHash, OfferedShard>()
-    const host: KnownHost = { info, address, state: 'online', seenAt: Date.now(), complete: false, shards }
+    const host: KnownHost = { info, address, state: 'online', ...this.#heard(), complete: false, shards }
     const isNew = known === undefined || known.host.state === 'lost'
     this.#entries.set(info.hostId, {
       host,
@@ -182,8 +184,12 @@ export class Roster {
   }
 
   #change(entry: Entry, change: Partial<KnownHost>): void {
-    entry.host = { ...entry.host, ...change, seenAt: Date.now() }
+    entry.host = { ...entry.host, ...change, ...this.#heard() }
     this.#listener.onHost?.(entry.host, 'changed')
+  }
+
+  #heard(): Pick<KnownHost, 'seenAt' | 'heardAtMs'> {
+    return { seenAt: Date.now(), heardAtMs: this.#now() }
   }
 
   #forget(hostId: string, entry: Entry, how: 'left' | 'forgotten'): void {

@@ -152,7 +152,7 @@ interface ShardSet {
 const keyOf = (name: string, count: number): string => `${count} ${name}`
 
 /** Plain order of UTF-16 units: the same on every machine, and quick over 100,000 names. */
-function compare(a: string, b: string): number {
+export function compare(a: string, b: string): number {
   if (a === b) return 0
   return a < b ? -1 : 1
 }
@@ -248,46 +248,4 @@ function isEqual(a: ModelStatus, b: ModelStatus): boolean {
     if (key !== 'shards') return a[key] === b[key]
     return a.shards.length === b.shards.length && a.shards.every((place, at) => isSame(place, b.shards[at]!))
   })
-}
-
-/** A shard as somebody offers it; several may speak of one infohash. */
-export interface NamedOffer {
-  readonly infoHash: InfoHash
-  readonly name: string
-  readonly sha256?: string
-}
-
-/** What cannot be true of one fleet at the same time; sorted. */
-export interface Conflicts {
-  /** Names that stand for different contents. */
-  readonly names: readonly { readonly name: string; readonly infoHashes: readonly InfoHash[] }[]
-  /** Infohashes of which different SHA-256 are told: somebody does not tell the truth. */
-  readonly digests: readonly { readonly infoHash: InfoHash; readonly sha256s: readonly string[] }[]
-}
-
-/** Looks for conflicts; give every host's offer to find those about SHA-256. */
-export function conflicts(shards: readonly NamedOffer[]): Conflicts {
-  const names = new Map<string, Set<InfoHash>>()
-  const digests = new Map<InfoHash, Set<string>>()
-  for (const { infoHash, name, sha256 } of shards) {
-    note(names, name, infoHash)
-    if (sha256 !== undefined) note(digests, infoHash, sha256)
-  }
-  return {
-    names: contested(names).map(([name, infoHashes]) => ({ name, infoHashes })),
-    digests: contested(digests).map(([infoHash, sha256s]) => ({ infoHash, sha256s })),
-  }
-}
-
-function note<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const values = map.get(key)
-  if (values === undefined) map.set(key, new Set([value]))
-  else values.add(value)
-}
-
-function contested<K extends string, V extends string>(map: ReadonlyMap<K, ReadonlySet<V>>): [K, V[]][] {
-  return [...map]
-    .filter(([, values]) => values.size > 1)
-    .map(([key, values]): [K, V[]] => [key, [...values].sort(compare)])
-    .sort(([a], [b]) => compare(a, b))
 }

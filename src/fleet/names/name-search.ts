@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { VERSION } from '../../config.ts'
 import { NotFoundError, UsageError } from '../../errors.ts'
-import { formatBytes } from '../../log.ts'
+import { countOf, formatBytes } from '../../log.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { type PeerAddress, parsePeerAddress } from '../../metainfo/peer-address.ts'
 import type { MemberInfo } from '../../swarm/catalogue/catalogue-entry.ts'
@@ -81,7 +81,7 @@ export class NameSearch implements AsyncDisposable {
     const error = explain(name, found, fleetLabel(key))
     const silent = hosts.filter(({ state, complete }) => state === 'online' && !complete).length
     if (isQuiet || silent === 0 || !(error instanceof NotFoundError)) throw error
-    const late = `${count(silent, 'host')} found did not tell all they have yet; try again`
+    const late = `${countOf(silent, 'host')} found did not tell all they have yet; try again`
     throw new NotFoundError(error.code, `${error.message} (${late})`)
   }
 
@@ -144,7 +144,7 @@ function ambiguous(name: string, candidates: readonly FleetShard[], fleet: strin
     const exact = length.toLocaleString('en-US')
     const file = shard.name === name ? '' : `  ${shard.name}`
     return (
-      `  ${infoHash}${file}  ${count(wholeSeeds, 'seed')}  ${formatBytes(length)} (${exact} bytes)  ` +
+      `  ${infoHash}${file}  ${countOf(wholeSeeds, 'seed')}  ${formatBytes(length)} (${exact} bytes)  ` +
       `SHA-256 ${sha256s.join(' or ')}`
     )
   })
@@ -193,8 +193,6 @@ function unknown(
   const advice =
     near.length > 0
       ? `did you mean ${near.join(', ')}?`
-      : `it knows ${count(known, 'name')}; \`gguf-swarm status\` lists its models and shards`
+      : `it knows ${countOf(known, 'name')}; \`gguf-swarm status\` lists its models and shards`
   return new NotFoundError('unknown-name', `nothing in the ${fleet} is called ${name}; ${advice}`)
 }
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`

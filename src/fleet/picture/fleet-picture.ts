@@ -6,7 +6,7 @@ import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { magnetFor } from '../../metainfo/magnet.ts'
 import type { OfferedShard } from '../../swarm/catalogue/catalogue-entry.ts'
 import type { KnownHost, RosterListener } from '../membership/roster.ts'
-import { groupModels } from '../names/models.ts'
+import { compare, groupModels } from '../names/models.ts'
 import type {
   CoordinatorStatus,
   Copy,
@@ -260,6 +260,3 @@ export class FleetPicture implements RosterListener {
     return host?.state === 'online' ? host : undefined
   }
 }
-
-/** By code units: the same order on every machine. */
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

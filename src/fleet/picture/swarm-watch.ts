@@ -24,7 +24,9 @@ export class SwarmWatch {
   readonly #lookedAt = new Map<InfoHash, number>()
   readonly #stop = new AbortController()
   readonly #timer: NodeJS.Timeout
-  #looking: Promise<void> | null = null
+  #isLooking = false
+  /** The connections to peers under way. */
+  #asking: Promise<unknown> = Promise.resolve()
 
   /** @param allowed who may be dialled; everybody, when left out */
   constructor(network: Network, picture: FleetPicture, allowed?: AllowedPeers) {
@@ -37,12 +39,12 @@ export class SwarmWatch {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#stop.abort()
-    await this.#looking
+    await this.#asking // and not for a lookup, which may take many seconds and changes nothing any more
   }
 
   /** The shard that was looked at longest ago. */
   #next(): void {
-    if (this.#looking !== null) return
+    if (this.#isLooking) return
     let due: InfoHash | undefined
     let oldest = performance.now() - AGAIN_MS
     let known = 0
@@ -57,8 +59,9 @@ export class SwarmWatch {
     const shard = due === undefined ? undefined : this.#picture.whereabouts(due)
     if (due === undefined || shard === undefined) return
     this.#lookedAt.set(due, performance.now())
-    this.#looking = this.#look(due, shard.facts, shard.addresses).finally(() => {
-      this.#looking = null
+    this.#isLooking = true
+    void this.#look(due, shard.facts, shard.addresses).finally(() => {
+      this.#isLooking = false
     })
   }
 
@@ -69,15 +72,18 @@ export class SwarmWatch {
 
   async #look(infoHash: InfoHash, facts: OfferedShard, addresses: readonly string[]): Promise<void> {
     const named = await this.#network.findPeers(infoHash)
+    const { signal } = this.#stop
+    if (signal.aborted) return
     const known = new Map<string, PeerAddress>()
     for (const peer of [...addresses.flatMap((text) => parsePeerAddress(text) ?? []), ...named]) {
       const isAllowed = this.#allowed?.admits(peer.host, 'dials') ?? true
       if (isAllowed && known.size < MAX_ASKED) known.set(formatPeerAddress(peer), peer)
     }
-    const signal = this.#stop.signal
-    const answers = await Promise.all(
+    const asking = Promise.all(
       [...known.values()].map((peer) => probePeer(peer, facts, signal).catch(() => null)),
     )
+    this.#asking = asking
+    const answers = await asking
     if (signal.aborted) return
     const seen = answers.filter((answer) => answer !== null)
     this.#picture.look(infoHash, {

@@ -15,6 +15,7 @@ import { INTENT_MS } from './replication-policy.ts'
 
 /** Who has a shard and a free upload slot sends something within this; who offers what it has not never does. */
 const FIRST_BYTE_MS = 20_000
+const LOOK_MS = 1_000
 /** Hosts dialled for one shard, besides those that the DHT and other peers name. */
 const MAX_DIALLED = 64
 
@@ -84,15 +85,20 @@ export class ReplicaFetch {
 
   async #run(): Promise<GetResult> {
     const { name, infoHash } = this.shard
-    const timer = setTimeout(() => {
-      if (this.#verifiedBytes > 0) return
+    const { network } = this.#options
+    let askedAt: number | undefined
+    const timer = setInterval(() => {
+      // Nobody is asked before the torrent is there: what an earlier run left may have to be hashed first.
+      if (network.torrent(infoHash) !== undefined) askedAt ??= performance.now()
+      const isLate = askedAt !== undefined && performance.now() - askedAt >= FIRST_BYTE_MS
+      if (!isLate || this.#verifiedBytes > 0) return
       const reason = `${name} (${infoHash}): those that offer it have sent nothing for ${FIRST_BYTE_MS / 1_000} s`
       this.#abort.abort(new NotFoundError('not-found', `${reason}; it is tried again later`))
-    }, FIRST_BYTE_MS)
+    }, LOOK_MS)
     try {
       return await this.#get()
     } finally {
-      clearTimeout(timer)
+      clearInterval(timer)
     }
   }
 

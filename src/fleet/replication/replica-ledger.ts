@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../errors.ts'
+import { messageOf, systemCode } from '../../errors.ts'
 import { writeFileAtomic } from '../../library/atomic-file.ts'
 import type { Log } from '../../log.ts'
 import { nameProblem } from '../../metainfo/file-name.ts'
@@ -37,12 +37,11 @@ export class ReplicaLedger {
     this.#log = log
   }
 
-  /** Reads the ledger; one that is missing or damaged is empty. */
+  /** Reads the ledger; one that is missing, damaged or not to be read is empty. */
   static async load(stateDir: string, log: Log): Promise<ReplicaLedger> {
     const ledger = new ReplicaLedger(stateDir, log)
-    const text = await readFile(ledger.#path, 'utf8').catch(() => null)
-    if (text === null) return ledger
     try {
+      const text = await readFile(ledger.#path, 'utf8')
       const { version, replicas } = JSON.parse(text) as { version: unknown; replicas: unknown }
       if (version !== VERSION || !Array.isArray(replicas)) throw new Error(`it has version ${version}`)
       for (const value of replicas.slice(0, MAX_ENTRIES)) {
@@ -50,15 +49,13 @@ export class ReplicaLedger {
         if (replica !== null) ledger.#replicas.set(replica.infoHash, replica)
       }
     } catch (error) {
+      if (systemCode(error) === 'ENOENT') return ledger
       log.warn(
-        `${ledger.#path} is damaged (${messageOf(error)}): files that were replicated before no longer count towards --max-bytes`,
+        `${ledger.#path} is damaged or cannot be read (${messageOf(error)}): files that were replicated before no longer ` +
+          'count towards --max-bytes',
       )
     }
     return ledger
-  }
-
-  get(infoHash: InfoHash): Replica | undefined {
-    return this.#replicas.get(infoHash)
   }
 
   all(): readonly Replica[] {

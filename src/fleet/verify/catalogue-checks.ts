@@ -1,7 +1,8 @@
 /** What is checked of the catalogues: is every host seen and heard, do names stand for one thing, are sets whole? */
+import { countOf } from '../../log.ts'
 import { formatPeerAddress } from '../../metainfo/peer-address.ts'
 import type { KnownHost } from '../membership/fleet-member.ts'
-import { countOf, type Finding, formatSpan, outOf, skip } from './checks.ts'
+import { type Finding, formatSpan, outOf, skip } from './checks.ts'
 import { type Expectation, labelOf, type Picture, type SeededShard } from './picture.ts'
 import type { Stray } from './strays.ts'
 
@@ -37,7 +38,7 @@ export function checkCoordinator(facts: CoordinatorFacts): Finding {
       )
       continue
     }
-    const silence = Math.max(0, Date.now() - known.seenAt)
+    const silence = performance.now() - known.heardAtMs
     silences.push(silence)
     if (silence > MAX_SILENCE_MS) {
       problems.push(

@@ -3,6 +3,7 @@
  * and addresses that a person can look up again; problems say what is wrong, where, and what to do.
  */
 import { SwarmError } from '../../errors.ts'
+import { countOf } from '../../log.ts'
 
 /** The items, in their order; the title is what holds when it passes. */
 export const CHECKS = {
@@ -75,9 +76,6 @@ export async function runCheck(
 
 /** A finding that says why nothing could be looked at. */
 export const skip = (why: string): Finding => ({ evidence: [], problems: [], repeat: [], skipped: why })
-
-/** `1 shard`, `4 shards`. */
-export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** `3/4`. */
 export const outOf = (count: number, all: number): string => `${count}/${all}`

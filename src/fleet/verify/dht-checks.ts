@@ -1,14 +1,15 @@
 /** What is checked of the DHT: its bootstrap nodes, what is registered in it, the nodes of the hosts. */
 import { PUBLIC_BOOTSTRAP } from '../../config.ts'
+import { countOf } from '../../log.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import { isOwnAddress } from '../../swarm/address.ts'
 import { askDhtNode, type DhtAnswer } from '../../swarm/dht/dht-probe.ts'
+import { eachOf } from '../each-of.ts'
 import type { KnownHost } from '../membership/fleet-member.ts'
 import type { DhtChoice } from '../network.ts'
-import { countOf, type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
+import { type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
 import type { FreshDht, Lookup } from './fresh-dht.ts'
-import { inParallel } from './parallel.ts'
 import { addressOfHost, labelOf, type SeededShard } from './picture.ts'
 import type { HostProbe } from './probes.ts'
 import { peersCommand, pingCommand } from './repeat.ts'
@@ -33,7 +34,7 @@ export interface BootstrapFinding extends Finding {
 /** Asks each bootstrap node; a private DHT needs all that are named, the public one any. */
 export async function checkBootstraps(dht: DhtChoice, signal: AbortSignal): Promise<BootstrapFinding> {
   const addresses = bootstrapNames(dht)
-  const answers = await inParallel(addresses, PARALLEL_LOOKUPS, (address) => askDhtNode(address, signal))
+  const answers = await eachOf(addresses, PARALLEL_LOOKUPS, (address) => askDhtNode(address, signal))
   const answered = answers.filter((answer) => answer !== null)
   const evidence = [
     `${outOf(answered.length, addresses.length)} answered find_node (${formatSpan(answered.map(rtt))})`,
@@ -66,7 +67,7 @@ const rtt = ({ roundTripMs }: DhtAnswer): number => roundTripMs
 /** Asks the DHT node of each host that told its port, by host id. */
 export async function askHostNodes(probes: readonly HostProbe[], signal: AbortSignal): Promise<HostNodes> {
   const known = probes.filter(({ dhtPort }) => dhtPort !== null)
-  const answers = await inParallel(known, PARALLEL_LOOKUPS, ({ host, dhtPort }) =>
+  const answers = await eachOf(known, PARALLEL_LOOKUPS, ({ host, dhtPort }) =>
     askDhtNode({ host: addressOfHost(host).host, port: dhtPort! }, signal),
   )
   return new Map(known.map(({ host }, index) => [host.info.hostId, answers[index]!]))
@@ -79,7 +80,7 @@ export async function lookUpAll(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<InfoHash, Lookup>> {
   const lookups = new Map<InfoHash, Lookup>()
-  await inParallel(shards, PARALLEL_LOOKUPS, async ({ shard: { infoHash }, hosts }) => {
+  await eachOf(shards, PARALLEL_LOOKUPS, async ({ shard: { infoHash }, hosts }) => {
     for (let attempt = 0; attempt < LOOKUP_TRIES; attempt++) {
       signal.throwIfAborted()
       const lookup = await fresh.lookup(infoHash)

@@ -2,22 +2,22 @@
  * Downloads as anybody would make them: an infohash, the bootstrap nodes and nothing else, through the ordinary
  * getter, into a folder that is gone afterwards.
  */
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DEFAULTS } from '../../config.ts'
 import { asDiskError, messageOf, SwarmError } from '../../errors.ts'
 import { HashPool } from '../../library/hash-pool.ts'
 import { formatBytes } from '../../log.ts'
 import type { AllowedPeers } from '../../swarm/allowed-peers.ts'
 import { Getter } from '../download/getter.ts'
-import { type DhtChoice, Network } from '../network.ts'
+import { type DhtChoice, Network, type PortChoice } from '../network.ts'
+import { visitorNetwork } from '../visitor.ts'
 import { type Finding, formatMs, outOf } from './checks.ts'
 import type { SeededShard } from './picture.ts'
 import { dhtOptions } from './repeat.ts'
 
 /** Without a new byte for so long, nobody is found or nobody sends. */
 const STALL_MS = 30_000
+const ANY_PORT: PortChoice = { port: 0, required: false }
 
 /** How downloads are made. */
 export interface DownloadOptions {
@@ -94,20 +94,7 @@ async function fetchOnce(
   try {
     let getter: Getter | undefined
     await using network = await Network.start(
-      {
-        bind,
-        port: { port: 0, required: false },
-        dhtPort: { port: 0, required: false },
-        dht,
-        uploadLimit: null,
-        maxConns: DEFAULTS.maxConns,
-        advertise: [],
-        nodeId: randomBytes(20).toString('hex'),
-        savedNodes: [],
-        readOnly: true,
-        allowed,
-        identity: randomBytes(20).toString('hex'),
-      },
+      { ...visitorNetwork({ bind, port: ANY_PORT, dhtPort: ANY_PORT, dht, stays: false }), allowed },
       { onPeer: (_infoHash, peer) => getter?.heardOf(peer) },
     )
     await using pool = new HashPool()

@@ -52,11 +52,6 @@ export class FreshDht implements AsyncDisposable {
     return new FreshDht(node, await node.join(), peers)
   }
 
-  /** Nodes it knows by now. */
-  get nodeCount(): number {
-    return this.#node.nodeCount
-  }
-
   async lookup(infoHash: InfoHash): Promise<Lookup> {
     const startedAt = performance.now()
     const peers = new Map<string, PeerAddress>()

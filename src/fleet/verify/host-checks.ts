@@ -1,8 +1,8 @@
 /** What is checked at the hosts themselves, out of the answers they gave to probes. */
-import { formatBytes } from '../../log.ts'
+import { countOf, formatBytes } from '../../log.ts'
 import { formatPeerAddress } from '../../metainfo/peer-address.ts'
 import { pieceCountOf } from '../../metainfo/piece-length.ts'
-import { countOf, type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
+import { type Finding, formatMs, formatSpan, notKnown, outOf, skip } from './checks.ts'
 import type { HostNodes } from './dht-checks.ts'
 import { addressOfHost, labelOf } from './picture.ts'
 import type { HostProbe, ShardProbe } from './probes.ts'

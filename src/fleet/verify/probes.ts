@@ -9,8 +9,8 @@ import type { Metainfo } from '../../metainfo/metainfo.ts'
 import { pieceCountOf } from '../../metainfo/piece-length.ts'
 import type { OfferedShard } from '../../swarm/catalogue/catalogue-entry.ts'
 import { PeerProbe, type SeenPiece, type SeenPieces } from '../../swarm/probe/peer-probe.ts'
+import { eachOf } from '../each-of.ts'
 import type { KnownHost } from '../membership/fleet-member.ts'
-import { inParallel } from './parallel.ts'
 import { addressOfHost } from './picture.ts'
 
 /** Hosts asked at once, and connections to each: a verification must not be what slows a fleet down. */
@@ -53,7 +53,7 @@ export interface ProbeOptions {
 /** Probes all hosts. */
 export async function probeHosts(options: ProbeOptions, signal: AbortSignal): Promise<readonly HostProbe[]> {
   const metainfos = new Map<InfoHash, Metainfo>()
-  return inParallel(options.hosts, PARALLEL_HOSTS, async (host) => {
+  return eachOf(options.hosts, PARALLEL_HOSTS, async (host) => {
     const reached = await reach(host, options.rendezvous, signal)
     const shards = [...host.shards.values()].filter(({ state }) => state === 'seeding')
     if (reached.problem !== null) {
@@ -61,7 +61,7 @@ export async function probeHosts(options: ProbeOptions, signal: AbortSignal): Pr
       return { ...reached, shards: shards.map((shard) => ({ ...nothingOf(shard), seedProblem })) }
     }
     let dhtPort: number | null = null
-    const probes = await inParallel(shards, PARALLEL_SHARDS, async (shard) => {
+    const probes = await eachOf(shards, PARALLEL_SHARDS, async (shard) => {
       const { probe, port } = await probeShard({ host, shard, sample: options.sample, metainfos }, signal)
       dhtPort ??= port
       return probe

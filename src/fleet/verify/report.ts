@@ -3,9 +3,9 @@
  * same again. Markdown; names come from strangers and are escaped.
  */
 import { VERSION } from '../../config.ts'
-import { formatBytes, printable } from '../../log.ts'
+import { countOf, formatBytes, printable } from '../../log.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
-import { type Check, type CheckVerdict, countOf } from './checks.ts'
+import type { Check, CheckVerdict } from './checks.ts'
 import type { Picture } from './picture.ts'
 import type { Verification } from './verify.ts'
 

@@ -6,10 +6,10 @@ import { SwarmError } from '../../errors.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
 import { PeerProbe } from '../../swarm/probe/peer-probe.ts'
+import { eachOf } from '../each-of.ts'
 import type { KnownHost } from '../membership/fleet-member.ts'
 import { isNamed } from './dht-checks.ts'
 import type { Lookup } from './fresh-dht.ts'
-import { inParallel } from './parallel.ts'
 
 /** A rendezvous that anybody may announce holds any number of addresses. */
 const MAX_STRAYS = 64
@@ -39,7 +39,7 @@ export async function findStrays(facts: StrayFacts, signal: AbortSignal): Promis
   for (const [name, peer] of unknown) {
     if (facts.hosts.some((host) => isNamed(host, [peer]))) unknown.delete(name)
   }
-  return inParallel([...unknown.values()].slice(0, MAX_STRAYS), PARALLEL, async (address) => ({
+  return eachOf([...unknown.values()].slice(0, MAX_STRAYS), PARALLEL, async (address) => ({
     address,
     state: await stateOf(address, facts.rendezvous, signal),
     shards: [...facts.lookups.values()].filter(({ peers }) =>

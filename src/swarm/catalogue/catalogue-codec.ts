@@ -16,7 +16,7 @@ import {
 } from './catalogue-entry.ts'
 
 /** Longer than any page this program writes; a quarter of what the wire lets through. */
-export const MAX_FRAME_BYTES = 64 * 1024
+const MAX_FRAME_BYTES = 64 * 1024
 /** A hello has 60 bytes; both are kept as long as the connection, and go into the code of each message. */
 const MAX_HELLO_BYTES = 1024
 /** An entry has some 200 bytes, one with the longest names 1,000: a page stays well within a frame. */

@@ -20,7 +20,7 @@ import {
 import type { CatalogueMessage } from './catalogue-entry.ts'
 
 /** What this program speaks; both sides use the lower of their versions. */
-export const CATALOGUE_VERSION = 1
+const CATALOGUE_VERSION = 1
 /** Of HMAC-SHA-256; 128 bits are what TLS and IPsec keep, too. */
 const CODE_BYTES = 16
 

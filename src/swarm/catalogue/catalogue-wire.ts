@@ -8,7 +8,7 @@ import { plainAddress } from '../address.ts'
 import { unsentBytes } from '../wire/unsent.ts'
 
 /** As it stands in the extended handshake. */
-export const CATALOGUE_EXTENSION = 'gs_catalogue'
+const CATALOGUE_EXTENSION = 'gs_catalogue'
 
 /** The extended handshake is a peer's first message; who has not sent it by then is after something else. */
 const SPEAK_DEADLINE_MS = 10_000

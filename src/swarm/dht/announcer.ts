@@ -36,7 +36,7 @@ export interface AnnounceTimes {
 }
 
 /** The times of every host; only tests are in a hurry. */
-export const ANNOUNCE_TIMES: AnnounceTimes = {
+const ANNOUNCE_TIMES: AnnounceTimes = {
   reannounceMs: 15 * 60_000, // well before stored peers expire: 45 min here, 30 min in libtorrent and Transmission
   retryMinMs: 2_000,
   retryMaxMs: 60_000,
@@ -146,9 +146,11 @@ export class Announcer {
     this.#entries.delete(infoHash)
   }
 
-  /** Announces everything again now: the first node, a bootstrap without memory, another address of ours. */
-  kick(): void {
-    for (const entry of this.#entries.values()) Object.assign(entry, { announceAt: 0, failures: 0 })
+  /** Announces everything (`but` one) again now: the first node, a bootstrap without memory, another address of ours. */
+  kick(but?: InfoHash): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.infoHash !== but) Object.assign(entry, { announceAt: 0, failures: 0 })
+    }
   }
 
   stop(): void {
@@ -173,9 +175,10 @@ export class Announcer {
   }
 
   #startDue(now: number): void {
-    const due = [...this.#entries.values()].filter(
-      (entry) => !entry.busy && (entry.announceAt <= now || entry.lookupAt <= now),
-    )
+    // Whoever has waited longest comes first: what was added first would be due again before the last had its turn.
+    const due = [...this.#entries.values()]
+      .filter((entry) => !entry.busy && dueAt(entry) <= now)
+      .sort((a, b) => dueAt(a) - dueAt(b))
     const fresh = due.filter((entry) => !entry.stored && entry.failures === 0 && this.#isShard(entry))
     if (fresh.length > 0 && this.#active === 0) this.#options.listener.onRegistering?.(fresh.length)
     for (const entry of due) {
@@ -206,7 +209,7 @@ export class Announcer {
     const isBeacon = entry.infoHash === this.#beacon
     // A beacon that is stored anew would hide that a bootstrap has forgotten everything else as well.
     const isRetold = isBeacon && (entry.stored || entry.failures > 0)
-    if (isRetold && (await this.#isForgotten())) this.#kickOthers()
+    if (isRetold && (await this.#isForgotten())) this.kick(this.#beacon)
     entry.announceAt = Number.POSITIVE_INFINITY // a kick() while this runs must not be overwritten below
     const { stored } = await dht.announce(entry.infoHash, port)
     if (this.#stopped || !this.#entries.has(entry.infoHash)) return
@@ -285,13 +288,9 @@ export class Announcer {
   #isShard({ infoHash, mode }: Entry): boolean {
     return infoHash !== this.#beacon && mode !== 'gather'
   }
-
-  #kickOthers(): void {
-    for (const entry of this.#entries.values()) {
-      if (entry.infoHash !== this.#beacon) Object.assign(entry, { announceAt: 0, failures: 0 })
-    }
-  }
 }
+
+const dueAt = ({ announceAt, lookupAt }: Entry): number => Math.min(announceAt, lookupAt)
 
 const jittered = (ms: number): number => ms * (1 - JITTER + 2 * JITTER * Math.random())
 

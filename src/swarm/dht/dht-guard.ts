@@ -16,7 +16,7 @@ export function assertLibrary(dht: DHT): void {
   const parts = [
     dht._rpc?.query,
     dht._rpc?.queryAll,
-    dht._rpc?.populate,
+    dht._rpc?.closest,
     dht._tables?.get,
     dht._peers?.get,
     dht._addPeer,

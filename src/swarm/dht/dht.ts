@@ -67,15 +67,16 @@ export interface AnnounceResult {
 
 /** A running DHT node. Made by {@link DhtNode.start}. */
 export class DhtNode implements AsyncDisposable {
+  /** Nodes that are always asked and always told; its owner names others when they have moved. */
+  bootstrap: readonly PeerAddress[]
   readonly #dht: DHT
   readonly #socket: GuardedUdpSocket
-  readonly #bootstrap: readonly PeerAddress[]
   readonly #store: PeerStore
   #stopping: Promise<void> | undefined
 
   private constructor(options: DhtOptions) {
     this.#socket = new GuardedUdpSocket(options)
-    this.#bootstrap = options.bootstrap
+    this.bootstrap = options.bootstrap
     this.#dht = new DHT({
       nodeId: options.nodeId ?? randomBytes(20).toString('hex'),
       bootstrap: false, // joining is done by join(), which can be repeated
@@ -86,12 +87,10 @@ export class DhtNode implements AsyncDisposable {
     })
     assertLibrary(this.#dht)
     tame(this.#dht)
-    this.#store =
-      options.shareStoreOf === undefined
-        ? new PeerStore(options.storedPeerMaxAgeMs)
-        : options.shareStoreOf.#store
+    const lender = options.shareStoreOf
+    this.#store = lender === undefined ? new PeerStore(options.storedPeerMaxAgeMs) : lender.#store
     this.#dht._peers.destroy()
-    this.#dht._peers = this.#store
+    this.#dht._peers = lender === undefined ? this.#store : this.#store.lent()
     this.#listen(options.listener)
   }
 
@@ -117,10 +116,6 @@ export class DhtNode implements AsyncDisposable {
   /** The UDP port in use. */
   get port(): number {
     return this.#dht.address().port
-  }
-
-  get bootstrap(): readonly PeerAddress[] {
-    return this.#bootstrap
   }
 
   get guard(): GuardCounters {
@@ -151,12 +146,15 @@ export class DhtNode implements AsyncDisposable {
   async join(): Promise<number> {
     const id = this.#dht.nodeId
     const answers = await Promise.all(
-      this.#bootstrap.map((endpoint) => this.#ask(endpoint, 'find_node', { target: id }).then(Boolean)),
+      this.bootstrap.map((endpoint) => this.#ask(endpoint, 'find_node', { target: id }).then(Boolean)),
     )
     const answered = answers.filter(Boolean).length
     if (answered > 0 && this.#stopping === undefined) {
       const message = { q: 'find_node', a: { id, target: id } }
-      await bounded((done) => this.#dht._rpc.populate(id, message, () => done(undefined)))
+      let isOver = false // nodes that always name nearer ones would keep this going, too
+      const goesOn = (): boolean => !isOver
+      await bounded((done) => this.#dht._rpc.closest(id, message, goesOn, () => done(undefined)))
+      isOver = true
     }
     return answered
   }
@@ -223,7 +221,7 @@ export class DhtNode implements AsyncDisposable {
   async #bootstrapTokens(target: Uint8Array, closest: readonly DhtContact[]): Promise<DhtContact[]> {
     const known = new Set(closest.map(formatPeerAddress))
     const contacts = await Promise.all(
-      this.#bootstrap.map(async (endpoint): Promise<DhtContact | null> => {
+      this.bootstrap.map(async (endpoint): Promise<DhtContact | null> => {
         const address = await resolveAddress(endpoint).catch(() => null)
         if (address === null || known.has(formatPeerAddress(address))) return null
         const reply = await this.#ask(address, 'get_peers', { info_hash: target })

@@ -97,6 +97,15 @@ export class PeerStore {
     return [...first, ...more].slice(0, count).map(compactOf)
   }
 
+  /** For another node of this process: the store outlives that one, also one that could not open its port. */
+  lent(): Pick<PeerStore, 'add' | 'get' | 'destroy'> {
+    return {
+      add: (infoHash, compact) => this.add(infoHash, compact),
+      get: (infoHash, count) => this.get(infoHash, count),
+      destroy: () => undefined,
+    }
+  }
+
   destroy(): void {
     clearInterval(this.#sweeping)
     this.#all.length = 0

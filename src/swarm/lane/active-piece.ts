@@ -1,8 +1,6 @@
 /** One piece under way: its bytes so far, and which of its blocks were asked for, arrived, and from whom. */
+import { BLOCK_BYTES } from '../seeding/frames.ts'
 import type { LanePeer } from './lane-peer.ts'
-
-/** What everybody asks for at once (BEP 3 as it is practised). */
-export const BLOCK_BYTES: number = 16 * 1024
 
 /** No piece has so many blocks (that would be pieces of 1 GiB). */
 const MAX_BLOCKS = 65_536
@@ -64,10 +62,6 @@ export class ActivePiece {
 
   isAsked(block: number): boolean {
     return this.#states[block] === ASKED
-  }
-
-  isHere(block: number): boolean {
-    return this.#states[block] === HERE
   }
 
   /** A block that was asked for is not to be expected any more. */

@@ -47,8 +47,6 @@ interface StoreOptions {
   readonly settings: DownloadStoreSettings
 }
 
-export const pieceCount = (length: number, pieceLength: number): number => Math.ceil(length / pieceLength)
-
 export function hasPiece(bitfield: Uint8Array, index: number): boolean {
   return ((bitfield[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0
 }
@@ -168,9 +166,9 @@ export class DownloadStore implements ChunkStore {
   async #close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearTimeout(this.#noteTimer)
     if (!this.#opened) return // the torrent was refused before there was a file
     await Promise.allSettled([...this.#puts])
+    clearTimeout(this.#noteTimer) // of a piece that was being written, too: the file is closed after this
     await Promise.all([this.#syncing, this.#saving])
     await this.#sync()
     await this.#save()

@@ -1,6 +1,7 @@
 /** The store of a download as the engine makes it, with what it has for others. */
 import type { ChunkStore, Torrent } from 'webtorrent'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
+import { pieceCountOf } from '../../metainfo/piece-length.ts'
 import type { WindowCache } from '../seeding/window-cache.ts'
 import { DownloadStore, type DownloadStoreSettings } from './download-store.ts'
 import { PartialFrames } from './partial-frames.ts'
@@ -34,7 +35,7 @@ export function engineStore(
       frames = new PartialFrames({ infoHash, length, pieceLength, partial: settings.partial, holds, cache })
       // Set before the engine looks at it: an empty bitfield keeps it from hashing a file that is not there.
       torrent._startupBitfield =
-        known?.bitfield ?? new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
+        known?.bitfield ?? new Uint8Array(Math.ceil(pieceCountOf(length, pieceLength) / 8))
     }
 
     override close(callback?: (error: Error | null) => void): void {

@@ -1,7 +1,8 @@
 /** One peer as a download sees it: what it was asked for, how fast it answers, and how much to ask at once. */
 import type Wire from 'bittorrent-protocol'
+import { BLOCK_BYTES } from '../seeding/frames.ts'
 import type { BlockTarget } from '../wire/wire-reader.ts'
-import { type ActivePiece, BLOCK_BYTES } from './active-piece.ts'
+import type { ActivePiece } from './active-piece.ts'
 import type { PieceOrder } from './piece-order.ts'
 
 /** Asked of a peer whose speed is not known: 1 MiB, which every client queues. */
@@ -32,6 +33,8 @@ export class LanePeer {
     null
   /** It was asked, and nothing came for too long: what it was asked for is anybody's. */
   isSilent = false
+  /** It is to be asked for more at the end of this turn of the event loop. */
+  isFillDue = false
   #window = FIRST_WINDOW
   #rate = 0
   #receivedSinceLook = 0
@@ -55,7 +58,7 @@ export class LanePeer {
     return !this.wire.peerChoking && !this.wire.destroyed && !this.isSilent
   }
 
-  /** Bytes a second, newest first. */
+  /** Bytes a second; the last look counts as much as all before it. */
   get rate(): number {
     return this.#rate
   }

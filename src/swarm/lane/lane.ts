@@ -5,8 +5,9 @@
  */
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
+import { BLOCK_BYTES } from '../seeding/frames.ts'
 import { type BlockTarget, readerOf } from '../wire/wire-reader.ts'
-import { type ActivePiece, BLOCK_BYTES, blockKey, blockOfKey } from './active-piece.ts'
+import { type ActivePiece, blockKey, blockOfKey } from './active-piece.ts'
 import { Blame } from './blame.ts'
 import { LanePeer } from './lane-peer.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
@@ -88,7 +89,7 @@ export class Lane {
     wire.once('close', () => this.#remove(peer))
     // With BEP 6 each request is refused by itself.
     wire.on('choke', () => wire.hasFast || this.#release(peer))
-    wire.on('unchoke', () => this.#fill(peer))
+    wire.on('unchoke', () => this.#fillSoon(peer))
     wire.on('reject', (index: number, offset: number) => this.#onReject(peer, index, offset))
     wire.on('have', (index: number) => {
       peer.countPiece(index, this.#pieces.order)
@@ -147,7 +148,8 @@ export class Lane {
     const block = offset / BLOCK_BYTES
     const key = blockKey(index, block)
     const piece = peer.asked.get(key)
-    if (piece === undefined) return
+    // An offset beyond all pieces would name a block of another one.
+    if (piece?.index !== index) return
     peer.asked.delete(key)
     this.#releaseBlock(piece, block)
     this.#disown(piece, peer)
@@ -200,6 +202,16 @@ export class Lane {
 
   #fillAll(): void {
     for (const peer of this.#peers.values()) this.#fill(peer)
+  }
+
+  /** Once for all that a read brings: looking for a piece costs far more than one `unchoke` after another. */
+  #fillSoon(peer: LanePeer): void {
+    if (peer.isFillDue) return
+    peer.isFillDue = true
+    queueMicrotask(() => {
+      peer.isFillDue = false
+      if (this.#peers.has(peer.wire)) this.#fill(peer)
+    })
   }
 
   /** Asks the peer for as much as it should be asked for. */

@@ -3,7 +3,8 @@
  * told to others or can be read before it was written and the store has read it back and found it right.
  */
 import type { Torrent } from 'webtorrent'
-import { ActivePiece, BLOCK_BYTES } from './active-piece.ts'
+import { BLOCK_BYTES } from '../seeding/frames.ts'
+import { ActivePiece } from './active-piece.ts'
 import type { Blame, JudgedPiece } from './blame.ts'
 import { WrongPiece } from './download-store.ts'
 import type { LanePeer } from './lane-peer.ts'
@@ -35,10 +36,6 @@ export class Pieces {
     this.#blame = blame
     this.#onRoom = onRoom
     this.order = new PieceOrder(torrent.pieces.length, (index) => torrent.bitfield?.get(index) === true)
-  }
-
-  active(index: number): ActivePiece | undefined {
-    return this.#active.get(index)
   }
 
   /** A piece with blocks to ask this peer for: its own, one left by another, a new one, one to help with. */
@@ -129,10 +126,10 @@ export class Pieces {
     this.#open.delete(piece)
     const torrent = this.#torrent
     torrent.store.put(piece.index, piece.bytes, (error) => {
-      if (torrent.destroyed) this.#give(piece)
+      // The owner of a download was told by its store of a disk that fails, and ends the torrent.
+      if (torrent.destroyed || !(error === null || error instanceof WrongPiece)) this.#give(piece)
       else if (error === null) this.#right(piece)
-      else if (error instanceof WrongPiece) this.#wrong(piece)
-      else torrent._destroy(error)
+      else this.#wrong(piece)
     })
   }
 

@@ -1,5 +1,6 @@
 /** The two messages a download sends, many of them in one buffer (BEP 3). */
-import { type ActivePiece, BLOCK_BYTES } from './active-piece.ts'
+import { BLOCK_BYTES } from '../seeding/frames.ts'
+import type { ActivePiece } from './active-piece.ts'
 
 const MESSAGE_BYTES = 17
 const BODY_BYTES = 13

@@ -11,7 +11,9 @@ import { FailedError, systemCode } from '../../errors.ts'
 import { HASH_LENGTH, type InfoHash, infoHashOfInfo } from '../../metainfo/info-hash.ts'
 import { MAX_TORRENT_BYTES, type Metainfo, metainfoFromInfo } from '../../metainfo/metainfo.ts'
 import { formatPeerAddress, type PeerAddress } from '../../metainfo/peer-address.ts'
-import { limitPieces, outgoingWire } from '../wire/wire-guard.ts'
+import { BLOCK_BYTES } from '../seeding/frames.ts'
+import { limitPieces } from '../wire/piece-claims.ts'
+import { outgoingWire } from '../wire/wire-guard.ts'
 import { collectMetadata, type MetadataPieces } from './metadata-pieces.ts'
 
 /** TCP connects in one round trip; a dropped SYN is sent again after 1 and after 3 seconds. */
@@ -22,7 +24,6 @@ const ANSWER_TIMEOUT_MS = 10_000
 const IDLE_TIMEOUT_MS = 20_000
 /** Blocks of 16 KiB asked for at once, 1 MiB: enough for a fast link, well below anybody's `reqq`. */
 const PIPELINE = 64
-const BLOCK_BYTES = 16 * 1024
 /** The first 8 of a peer id's 20 bytes (BEP 20). */
 const PEER_ID_PREFIX: Buffer = Buffer.from('-GS0001-')
 const REACH_ADVICE = 'is it running, and is its BitTorrent port (TCP) open?'

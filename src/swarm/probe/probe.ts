@@ -30,7 +30,7 @@ export async function probePeer(
 /**
  * Fetches these pieces from one address and hashes them. The metainfo, when not given, comes from the same
  * peer and must match the infohash.
- * @throws {FailedError} as {@link probePeer}; `refused`, `closed` or `too-slow` when a piece does not come
+ * @throws {FailedError} as {@link probePeer}; `refused`, `closed` or `silent` when a piece does not come
  */
 export async function probePieces(
   address: PeerAddress,

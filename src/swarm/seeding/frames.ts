@@ -3,7 +3,7 @@
  * blocks in sequence, as all do, gets one stretch of such frames in one write, and the next peer gets the same.
  */
 
-/** What everybody asks for at once. */
+/** What everybody asks for at once (BEP 3 as it is practised). */
 export const BLOCK_BYTES: number = 16 * 1024
 /** Length, number, piece and offset. */
 export const HEAD_BYTES = 13

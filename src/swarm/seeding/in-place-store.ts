@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ChunkStore, ChunkStoreCallback, Torrent } from 'webtorrent'
 import { messageOf } from '../../errors.ts'
+import { HASH_LENGTH } from '../../metainfo/info-hash.ts'
 import { answerGet, type BlockRange } from '../chunk-store.ts'
 import { BLOCK_BYTES, FrameLayout, HEAD_BYTES, WINDOW_BYTES } from './frames.ts'
 import type { FrameSource } from './upload-queue.ts'
@@ -14,8 +15,6 @@ import type { WindowCache } from './window-cache.ts'
 
 /** A descriptor unused for this long is closed, so that a deleted shard frees its disk space. */
 const IDLE_CLOSE_MS = 20_000
-/** SHA-1 digest length in a torrent's `pieces` (BEP 3). */
-const DIGEST_BYTES = 20
 
 /** What must stay true of the file, compared as it was when it was hashed. */
 export interface ServedFile {
@@ -57,7 +56,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
     this.chunkLength = chunkLength
     this.#file = file
     this.#cache = cache
-    this.#verified = new Uint8Array(file.pieces.length / DIGEST_BYTES)
+    this.#verified = new Uint8Array(file.pieces.length / HASH_LENGTH)
     this.layout = new FrameLayout(file.length, file.pieceLength)
   }
 
@@ -221,7 +220,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
   }
 
   async #judge(piece: number, digest: Uint8Array): Promise<void> {
-    const expected = this.#file.pieces.subarray(piece * DIGEST_BYTES, (piece + 1) * DIGEST_BYTES)
+    const expected = this.#file.pieces.subarray(piece * HASH_LENGTH, (piece + 1) * HASH_LENGTH)
     if (Buffer.compare(digest, expected) !== 0) {
       await this.#file.check(await this.#open()) // says what happened, where the file system knows
       throw new Error(`piece ${piece} is not what was hashed`)
@@ -243,6 +242,8 @@ export class InPlaceStore implements ChunkStore, FrameSource {
     this.#handle = undefined
     await Promise.allSettled([...this.#reads.values()]) // nobody loses its descriptor under a read
     await handle?.then((open) => open.close()).catch(() => undefined) // an open() that failed has no descriptor
+    // A read that went on after the end has opened the file anew.
+    if (this.#closed && this.#handle !== undefined) await this.#closeHandle()
   }
 
   #lose(reason: string): void {

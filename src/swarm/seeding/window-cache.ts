@@ -107,7 +107,9 @@ export class WindowCache {
 
   /** Memory that was taken and is not needed any more. */
   give(memory: Buffer): void {
-    if (this.#idle.length < MAX_IDLE) this.#idle.push(memory)
+    this.#idle.push(memory)
+    // The oldest goes: lengths that nobody asks for again would take all places in the end.
+    if (this.#idle.length > MAX_IDLE) this.#idle.shift()
   }
 
   /** Not at once: whoever was waiting for this window takes from it in this turn of the event loop. */

@@ -4,7 +4,6 @@
  */
 import { lookup as dnsLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
-import { plainAddress } from '../address.ts'
 
 /** `any`: a person named it. `not-here`: a link did. `public`: where a redirect to another host may lead. */
 export type Reach = 'any' | 'not-here' | 'public'
@@ -26,11 +25,11 @@ PRIVATE.addSubnet('fc00::', 7, 'ipv6')
 
 /** Whether an IP address is within reach. */
 export function isWithin(reach: Reach, address: string): boolean {
-  const plain = plainAddress(address)
-  const family = isIP(plain) === 6 ? 'ipv6' : 'ipv4'
   if (reach === 'any') return true
-  if (HERE.check(plain, family)) return false
-  return reach === 'not-here' || !PRIVATE.check(plain, family)
+  // An IPv4 address written as IPv6, in digits and dots or as URLs have it (::ffff:7f00:1), is checked as IPv4.
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+  if (HERE.check(address, family)) return false
+  return reach === 'not-here' || !PRIVATE.check(address, family)
 }
 
 /** Why the host of a URL may not be asked, as far as that shows without a name server; undefined when it may. */

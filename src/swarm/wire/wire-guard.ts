@@ -9,11 +9,10 @@ import { dictionaryEnd, scanDictionary } from '../../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../../metainfo/info-hash.ts'
 import { queueUploads } from '../seeding/upload-queue.ts'
 import { shareGroup } from './key-exchange.ts'
+import { checkPieceClaims } from './piece-claims.ts'
 import { unsentBytes } from './unsent.ts'
 import { installReaders, readerOf } from './wire-reader.ts'
 
-/** More than any torrent has that this program would fetch (10 MB of metadata, 20 bytes a piece). */
-const MAX_PIECES = 500_000
 /** Extended handshakes are under 1 KiB; larger ones only cost memory, as each wire keeps its last. */
 const MAX_EXTENDED_HANDSHAKE_BYTES = 16 * 1024
 /** libtorrent sends a new one when something changes; a hundred are a flood, each asks for all metadata. */
@@ -44,6 +43,8 @@ const PARTS = [
   '_push',
   '_onHave',
   '_onBitField',
+  '_onHaveAll',
+  '_onHaveNone',
   '_onRequest',
   '_onCancel',
   '_onAllowedFast',
@@ -85,7 +86,7 @@ export function installWireGuard(): void {
   guardParser(prototype)
   installReaders(prototype, refuse)
   queueUploads(prototype, refuse)
-  checkPieceNumbers(prototype)
+  checkPieceClaims(prototype, refuse)
   ignoreAllowedFast(prototype)
   checkExtensionMessages(prototype)
   announceDht(prototype)
@@ -130,30 +131,6 @@ function guardParser(prototype: Wire): void {
   }
   prototype.setInfoHash = function (this: Wire, infoHash) {
     guarded(this, () => setInfoHash.call(this, infoHash))
-  }
-}
-
-const pieceCounts = new WeakMap<Wire, () => number>()
-
-/** Tells how many pieces the torrent of a wire has; 0 while that is not known. */
-export function limitPieces(wire: Wire, pieceCount: () => number): void {
-  pieceCounts.set(wire, pieceCount)
-}
-
-/**
- * The engine counts the peers that have a piece in an array, at the place the peer names: one `have` for piece
- * 2^31-1 makes it fill an array of that length as soon as the next peer connects.
- */
-function checkPieceNumbers(prototype: Wire): void {
-  const { _onHave, _onBitField } = prototype
-  const countFor = (wire: Wire): number => pieceCounts.get(wire)?.() || MAX_PIECES
-  prototype._onHave = function (this: Wire, index) {
-    if (index >= 0 && index < countFor(this)) _onHave.call(this, index)
-    else refuse(this, 'malformed')
-  }
-  prototype._onBitField = function (this: Wire, bitfield) {
-    if (bitfield.length <= Math.ceil(countFor(this) / 8)) _onBitField.call(this, bitfield)
-    else refuse(this, 'malformed')
   }
 }
 

@@ -64,10 +64,11 @@ export class WireLink {
     this.#isScheduled = false
     const queue = this.#queue
     this.#queue = []
-    this.#sent += this.#queuedBytes
+    const bytes = this.#queuedBytes
     this.#queuedBytes = 0
     const socket = this.#socket
     if (socket.destroyed || !socket.writable) return
+    this.#sent += bytes
     this.#telling ??= setTimeout(() => this.#tell(), TELL_MS).unref()
     if (queue.length === 1) {
       socket.write(queue[0]!, this.#onSent)

@@ -10,7 +10,8 @@ import type { PeerAddress } from '../../metainfo/peer-address.ts'
 import { isLoopback, plainAddress, resolveAddress } from '../address.ts'
 import type { AllowedPeers } from '../allowed-peers.ts'
 import { REQUEST_QUEUE_LENGTH } from '../seeding/upload-queue.ts'
-import { limitPieces, wasRefused } from './wire-guard.ts'
+import { limitPieces } from './piece-claims.ts'
+import { wasRefused } from './wire-guard.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
 const NO_RECONNECT = 1_000
@@ -74,6 +75,8 @@ export class WirePolicy {
   readonly #liars = new Remembered<true>()
   readonly #liarsOfHost = new Remembered<number>()
   readonly #bannedWires = new WeakSet<Wire>()
+  /** How to greet those that came before the metadata, for as long as they stay. */
+  readonly #greetings = new Map<Wire, () => void>()
   #banned = 0
 
   constructor(torrent: Torrent, context: PolicyContext) {
@@ -81,6 +84,10 @@ export class WirePolicy {
     this.#context = context
     this.#chooseDials()
     torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address))
+    torrent.once('ready', () => {
+      for (const greet of this.#greetings.values()) setImmediate(greet)
+      this.#greetings.clear()
+    })
     torrent.on('done', () => {
       for (const wire of [...torrent.wires]) if (isSeed(wire, torrent)) this.#leaveSeed(wire)
     })
@@ -163,6 +170,7 @@ export class WirePolicy {
       return
     }
     wire.once('close', () => {
+      this.#greetings.delete(wire)
       if (wasRefused(wire) && address !== undefined)
         this.#refused.set(address, performance.now() + REFUSED_MEMORY_MS)
     })
@@ -195,7 +203,7 @@ export class WirePolicy {
     if (this.#context.isMet !== undefined) return
     // After the engine's own bitfield message, which BEP 3 wants to be the first.
     if (torrent.ready) setImmediate(greet)
-    else torrent.once('ready', () => setImmediate(greet))
+    else this.#greetings.set(wire, greet)
   }
 
   /** Two seeds have nothing to give each other: the connection goes, and is not made again for a while. */

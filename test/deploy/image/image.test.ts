@@ -12,8 +12,9 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { afterTest } from '../../helpers/after-test.ts'
-import { type Host, program, skipWithout, testNetwork } from '../../helpers/netns.ts'
+import { type Host, skipWithout, testNetwork } from '../../helpers/netns.ts'
 import { type AnyEvent, startProcess } from '../../helpers/process.ts'
+import { program } from '../../helpers/requirements.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 import { until } from '../../helpers/until.ts'
 import { addNode, makeRoot } from './debian.ts'
@@ -155,8 +156,12 @@ test('an image as the Dockerfile makes it, a fleet as the compose file has it', 
     })
     assert.equal(JSON.parse(one.stderr.split('\n')[0]!).level, 'info', 'the log is JSON')
   }
-  const seen = (): boolean => ['one', 'two'].every((name) => page.stderr.includes(`${name}`))
-  await until(seen, { timeoutMs: TIMEOUT_MS, what: 'the page to see both hosts' })
+  const isSeen = (name: string): boolean =>
+    new RegExp(`\\b${name} \\([\\d.:]+\\) is online`).test(page.stderr)
+  await until(() => ['one', 'two'].every(isSeen), {
+    timeoutMs: TIMEOUT_MS,
+    what: 'the page to see both hosts',
+  })
 
   const get = ['get', 'shard-0.gguf', '--bootstrap', 'bootstrap:51820', '--json']
   const fetched = start(t, image, place.get, '/data/get', get)

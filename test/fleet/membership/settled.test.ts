@@ -8,7 +8,8 @@ import type { OfferedShard } from '../../../src/swarm/catalogue/catalogue-entry.
 
 function host(at: number, own: Partial<KnownHost> = {}): KnownHost {
   const info = { hostId: String(at).padStart(40, '0') } as KnownHost['info']
-  return { info, address: '', state: 'online', seenAt: 0, complete: true, shards: new Map(), ...own }
+  const known = { info, address: '', state: 'online', complete: true, shards: new Map() } as const
+  return { ...known, seenAt: 0, heardAtMs: 0, ...own }
 }
 
 const SHARDS = new Map([[parseInfoHash('a'.repeat(40)), {} as OfferedShard]])

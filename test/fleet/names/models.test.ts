@@ -1,7 +1,7 @@
 /** Which model a shard belongs to, and what a fleet's shards make together. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { conflicts, groupModels, type ModelShard, modelOf } from '../../../src/fleet/names/models.ts'
+import { groupModels, type ModelShard, modelOf } from '../../../src/fleet/names/models.ts'
 import { type GgufHeader, readGgufHeader } from '../../../src/gguf/header.ts'
 import { type InfoHash, parseInfoHash } from '../../../src/metainfo/info-hash.ts'
 import { buildGguf, bytesSource, type TypedValue, value } from '../../helpers/gguf.ts'
@@ -176,20 +176,4 @@ test('an offer of enormous sets takes bounded memory', () => {
   const apart = models.filter(({ count }) => count === 1)
   assert.equal(apart.length, 3_000)
   assert.equal(apart[0]?.name, 'lie-0-7-of-99999')
-})
-
-test('conflicts of names and of SHA-256', () => {
-  const offers = [
-    { infoHash: hash(1), name: 'a.gguf', sha256: 'aa' },
-    { infoHash: hash(1), name: 'a.gguf', sha256: 'aa' },
-    { infoHash: hash(2), name: 'a.gguf', sha256: 'bb' },
-    { infoHash: hash(3), name: '__proto__', sha256: 'cc' },
-    { infoHash: hash(3), name: '__proto__', sha256: 'dd' },
-    { infoHash: hash(4), name: 'b.gguf' },
-  ]
-  assert.deepEqual(conflicts(offers), {
-    names: [{ name: 'a.gguf', infoHashes: [hash(1), hash(2)] }],
-    digests: [{ infoHash: hash(3), sha256s: ['cc', 'dd'] }],
-  })
-  assert.deepEqual(conflicts([]), { names: [], digests: [] })
 })

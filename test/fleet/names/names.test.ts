@@ -70,6 +70,7 @@ function host(at: number, shards: readonly OfferedShard[], own: Partial<KnownHos
     address: `10.0.0.${at}:1000`,
     state: 'online',
     seenAt: 0,
+    heardAtMs: 0,
     complete: true,
     shards: new Map(shards.map((shard) => [shard.infoHash, shard])),
     ...own,

@@ -110,6 +110,10 @@ test('a kill between the name and the note, a fetch of which nothing is left, a 
   assert.equal((await open()).keptBytes(), 0)
   assert.equal(warnings.length, 1)
   assert.match(warnings[0] ?? '', /replicas\.json is damaged/)
+  await rm(file)
+  await mkdir(file)
+  assert.equal((await open()).keptBytes(), 0)
+  assert.match(warnings[1] ?? '', /replicas\.json .*cannot be read/)
 })
 
 test('failures are retried later each time, refusals never, unless something else is said', () => {

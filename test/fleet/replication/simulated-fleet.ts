@@ -12,6 +12,7 @@ import { Supply } from '../../../src/fleet/replication/supply.ts'
 import type { InfoHash } from '../../../src/metainfo/info-hash.ts'
 import { pieceLengthFor } from '../../../src/metainfo/piece-length.ts'
 import type { OfferedShard } from '../../../src/swarm/catalogue/catalogue-entry.ts'
+import { randomFrom } from '../../helpers/random.ts'
 
 const STEP_MS = 100
 /** As the replicator has it: a decision a second, none before catalogues had time to arrive. */
@@ -38,17 +39,6 @@ export function offered(number: number, change: Partial<OfferedShard> = {}): Off
     architecture: null,
     sizeLabel: null,
     ...change,
-  }
-}
-
-/** Numbers from 0 to 1 (mulberry32), the same for the same seed. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

@@ -1,7 +1,7 @@
 /** aria2, driven by its JSON-RPC. */
 import { readFile } from 'node:fs/promises'
-import { program } from '../netns.ts'
 import { startProcess } from '../process.ts'
+import { program } from '../requirements.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,

@@ -4,7 +4,8 @@
  */
 import type { TestContext } from 'node:test'
 import type { ClientName, SetUp } from '../../../src/commands/recipes.ts'
-import type { Host, Requirement } from '../netns.ts'
+import type { Host } from '../netns.ts'
+import type { Requirement } from '../requirements.ts'
 import { until } from '../until.ts'
 
 export interface ClientOptions {

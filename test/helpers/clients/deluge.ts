@@ -5,8 +5,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { program } from '../netns.ts'
 import { startProcess } from '../process.ts'
+import { program } from '../requirements.ts'
 import { CLIENT_CHECK_TIMEOUT_MS, CLIENT_START_TIMEOUT_MS, type ClientKind } from './client.ts'
 
 /** Debian's Deluge belongs to the system's Python, which need not be the first in PATH. */

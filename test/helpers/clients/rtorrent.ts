@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { parseTorrentId } from '../../../src/metainfo/parse.ts'
-import { program } from '../netns.ts'
 import { startProcess } from '../process.ts'
+import { program } from '../requirements.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,

@@ -4,8 +4,8 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { program } from '../netns.ts'
 import { startProcess } from '../process.ts'
+import { program } from '../requirements.ts'
 import { until } from '../until.ts'
 import {
   CLIENT_CHECK_TIMEOUT_MS,
