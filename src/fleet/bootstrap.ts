@@ -6,9 +6,8 @@
 import { createHash } from 'node:crypto'
 import { STORED_PEER_MAX_AGE_MS } from '../config.ts'
 import { addressOf } from '../swarm/address.ts'
-import { AddressWatch } from '../swarm/address-watch.ts'
 import type { AllowedPeers } from '../swarm/allowed-peers.ts'
-import { DhtNode, type DhtOptions } from '../swarm/dht/dht.ts'
+import { DhtNode } from '../swarm/dht/dht.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { BackgroundSaves, type HostState, loadHostState, saveHostState } from './host-state.ts'
 
@@ -46,19 +45,12 @@ export class BootstrapNode implements AsyncDisposable {
   readonly #state: HostState
   readonly #lock: FolderLock
   readonly #saveTimer: NodeJS.Timeout
-  readonly #addressWatch: AddressWatch
   #stopping: Promise<void> | undefined
 
   private constructor(
     options: BootstrapOptions,
     listener: BootstrapListener,
-    parts: {
-      dht: DhtNode
-      companions: readonly DhtNode[]
-      state: HostState
-      lock: FolderLock
-      address: string
-    },
+    parts: { dht: DhtNode; companions: readonly DhtNode[]; state: HostState; lock: FolderLock },
   ) {
     this.#options = options
     this.#dht = parts.dht
@@ -70,10 +62,6 @@ export class BootstrapNode implements AsyncDisposable {
       (error) => listener.onSaveFailed?.(error),
     )
     this.#saveTimer = setInterval(() => void saves.run(), SAVE_STATE_MS)
-    this.#addressWatch = new AddressWatch(parts.address, {
-      find: () => addressOf(options.bind),
-      onChange: (host) => this.#moved(host),
-    })
   }
 
   /**
@@ -91,7 +79,6 @@ export class BootstrapNode implements AsyncDisposable {
     try {
       const state = await loadHostState(options.stateDir)
       const ids = Array.from({ length: COMPANIONS }, (_, index) => companionId(state.nodeId, index + 1))
-      const address = await addressOf(options.bind)
       const dht = await DhtNode.start({
         ...nodeSettings(options),
         port: options.port,
@@ -106,12 +93,12 @@ export class BootstrapNode implements AsyncDisposable {
       })
       nodes.push(dht)
       for (const [index, nodeId] of ids.entries()) {
-        const port = options.port === 0 ? 0 : options.port + 1 + index
-        const bootstrap = [{ host: address, port: dht.port }]
-        nodes.push(await startCompanion(dht, { nodeId, port, bootstrap }, options))
+        nodes.push(
+          await startCompanion(dht, nodeId, options.port === 0 ? 0 : options.port + 1 + index, options),
+        )
       }
       const [, ...companions] = nodes
-      node = new BootstrapNode(options, listener, { dht, companions, state, lock, address })
+      node = new BootstrapNode(options, listener, { dht, companions, state, lock })
       for (const known of state.nodes) dht.addNode(known)
       await node.#save()
       return node
@@ -139,7 +126,6 @@ export class BootstrapNode implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       clearInterval(this.#saveTimer)
-      this.#addressWatch.stop()
       // Its nodes are read before this waits; a disk that is full must not keep it from stopping, nor one that hangs
       // its ports.
       const saved = this.#save().catch(() => undefined)
@@ -153,14 +139,6 @@ export class BootstrapNode implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
-  }
-
-  /** Others are told of the companions by the address that they had when they were heard last. */
-  #moved(host: string): void {
-    for (const companion of this.#companions) {
-      companion.bootstrap = [{ host, port: this.#dht.port }]
-      void companion.join()
-    }
   }
 
   async #save(): Promise<void> {
@@ -179,13 +157,15 @@ const nodeSettings = ({ bind, allowed }: BootstrapOptions) =>
 /** Starts one more node that knows `main` and shares its store. */
 async function startCompanion(
   main: DhtNode,
-  wanted: Pick<DhtOptions, 'nodeId' | 'port' | 'bootstrap'>,
+  nodeId: string,
+  wantedPort: number,
   options: BootstrapOptions,
 ): Promise<DhtNode> {
+  const bootstrap = [{ host: await addressOf(options.bind), port: main.port }]
   const start = (port: number): Promise<DhtNode> =>
-    DhtNode.start({ ...nodeSettings(options), ...wanted, port, shareStoreOf: main, listener: {} })
+    DhtNode.start({ ...nodeSettings(options), port, nodeId, bootstrap, shareStoreOf: main, listener: {} })
   // Any free port will do where the wanted one is taken: nodes are found through each other.
-  const companion = await start(wanted.port).catch(() => start(0))
+  const companion = await start(wantedPort).catch(() => start(0))
   void companion.join()
   return companion
 }

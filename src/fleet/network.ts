@@ -61,15 +61,6 @@ export interface NetworkListener extends AnnouncerListener {
   onFailed?(error: FailedError): void
 }
 
-/** A bootstrap on this machine has moved with it; told by loopback alone, it would know us by that. */
-async function tellAnew(
-  host: string,
-  { options, dht, announcer }: { options: NetworkOptions; dht: DhtNode; announcer: Announcer },
-): Promise<void> {
-  dht.bootstrap = await bootstrapsOf(options.dht, options.bind, host)
-  announcer.kick()
-}
-
 /**
  * The nodes a choice of DHT starts from. A bootstrap on this machine that is named by its loopback address is
  * asked by its outward one too: announces that come from there are of use to other machines.
@@ -270,6 +261,15 @@ async function withPort<T>({ port, required }: PortChoice, start: (port: number)
     if (required || port === 0 || !(error instanceof FailedError && error.code === 'port-in-use')) throw error
     return start(0)
   }
+}
+
+/** A bootstrap on this machine has moved with it; told by loopback alone, it would know us by that. */
+async function tellAnew(
+  host: string,
+  { options, dht, announcer }: { options: NetworkOptions; dht: DhtNode; announcer: Announcer },
+): Promise<void> {
+  dht.bootstrap = await bootstrapsOf(options.dht, options.bind, host)
+  announcer.kick()
 }
 
 async function ownAddress(bind: string, bootstrap: readonly PeerAddress[]): Promise<string | undefined> {
