@@ -8,7 +8,7 @@ import type Wire from 'bittorrent-protocol'
 const MAX_PIECES = 500_000
 /**
  * Bitfields, and messages that say the same of all pieces. A peer sends one, before all else (BEP 3, BEP 6); at each the
- * engine counts all pieces of all peers anew, which is a millisecond for 300 bytes.
+ * engine counts all pieces of all peers anew: 0.14 ms for 250 bytes, with 2,000 pieces and 50 peers.
  */
 const MAX_BITFIELDS = 10
 
