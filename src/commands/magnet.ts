@@ -26,6 +26,15 @@ import { rememberNames } from './known-names.ts'
 import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
 import { type VisitorArguments, visitorOf } from './visitor.ts'
 
+/** What is asked of DHT and fleet, and how it is answered; the question itself is a {@link MagnetQuestion}. */
+export const QUESTION_OPTIONS = {
+  bind: LISTEN_OPTIONS.bind,
+  ...DHT_OPTIONS,
+  ...ALLOW_OPTIONS,
+  ...FLEET_OPTIONS,
+  ...JSON_OPTION,
+} as const
+
 const builder = (yargs: Argv) =>
   yargs
     .positional('what', {
@@ -42,11 +51,7 @@ const builder = (yargs: Argv) =>
         describe: 'HOST:PORT of a peer to put into the link (x.pe)',
       },
       qr: { type: 'boolean', default: false, describe: 'also draw it as a QR code' },
-      bind: LISTEN_OPTIONS.bind,
-      ...DHT_OPTIONS,
-      ...ALLOW_OPTIONS,
-      ...FLEET_OPTIONS,
-      ...JSON_OPTION,
+      ...QUESTION_OPTIONS,
     } as const)
     .example('$0 magnet ~/models/x.gguf', 'of a file; nothing is asked for in a network')
     .example('$0 magnet tiny-llama', 'of every shard of a model of the fleet')

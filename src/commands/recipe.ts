@@ -1,11 +1,10 @@
 /** `gguf-swarm recipe <client> [what]`: how a standard client joins this fleet's DHT, with its own values. */
 import type { Argv } from 'yargs'
 import { addressOf, isLoopback } from '../swarm/address.ts'
-import { ALLOW_OPTIONS } from './allow.ts'
 import { type CommandContext, jsonWriter } from './context.ts'
 import type { ArgumentsOf } from './define.ts'
-import { magnetsOf } from './magnet.ts'
-import { DHT_OPTIONS, dhtChoice, FLEET_OPTIONS, JSON_OPTION, LISTEN_OPTIONS } from './options.ts'
+import { magnetsOf, QUESTION_OPTIONS } from './magnet.ts'
+import { dhtChoice } from './options.ts'
 import { CLIENTS, recipeOf, recipeText } from './recipes.ts'
 import { wrap } from './table.ts'
 
@@ -21,13 +20,7 @@ const builder = (yargs: Argv) =>
       describe:
         "what to fetch with it: a shard's or model's name, infohash, magnet link, .torrent or .gguf file",
     })
-    .options({
-      bind: LISTEN_OPTIONS.bind,
-      ...DHT_OPTIONS,
-      ...ALLOW_OPTIONS,
-      ...FLEET_OPTIONS,
-      ...JSON_OPTION,
-    } as const)
+    .options(QUESTION_OPTIONS)
     .example('$0 recipe qbittorrent --bootstrap 10.0.0.1:51820', 'how qBittorrent joins that DHT')
     .example('$0 recipe aria2 tiny-llama', 'the command line that fetches that model')
 

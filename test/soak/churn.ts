@@ -11,13 +11,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { EXIT } from '../../src/errors.ts'
 import { Getter } from '../../src/fleet/download/getter.ts'
-import { Network } from '../../src/fleet/network.ts'
+import type { Network } from '../../src/fleet/network.ts'
 import type { FleetStatus } from '../../src/fleet/status.ts'
 import { formatShardName } from '../../src/gguf/shards.ts'
 import { HashPool } from '../../src/library/hash-pool.ts'
 import { parseTorrentId } from '../../src/metainfo/parse.ts'
-import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import { afterTest } from '../helpers/after-test.ts'
+import { startNetwork } from '../helpers/foreign-member.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { Watched } from '../helpers/growth.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
@@ -283,28 +283,6 @@ async function startResident(
   return { ...host, folder }
 }
 
-async function startGetting(t: TestContext, bootstrap: string): Promise<Network> {
-  const free = { port: 0, required: false }
-  const network = await Network.start(
-    {
-      bind: '127.0.0.1',
-      port: free,
-      dhtPort: free,
-      dht: { kind: 'private', bootstrap: [parsePeerAddress(bootstrap)!] },
-      uploadLimit: null,
-      maxConns: 200,
-      advertise: [],
-      nodeId: 'a'.repeat(40),
-      savedNodes: [],
-      readOnly: true,
-      identity: 'b'.repeat(40),
-    },
-    {},
-  )
-  afterTest(t, () => network.stop())
-  return network
-}
-
 /** What the coordinator says is what lies on the disks of those that are there. */
 async function assertConsistent(churn: Churn, residents: readonly Resident[]): Promise<void> {
   await until(
@@ -342,7 +320,7 @@ soak('churn', { minutes: 30 }, async (t, { seed, hasTime, report }) => {
     await startResident(t, bootstrap, 'plain', []),
     await startResident(t, bootstrap, 'replicating', ['--replicate', '--trust-open-fleet']),
   ]
-  const network = await startGetting(t, bootstrap)
+  const network = await startNetwork(t, bootstrap, { readOnly: true })
   const pool = new HashPool()
   afterTest(t, () => pool[Symbol.asyncDispose]())
   const random = new SeededBytes(seed)

@@ -10,21 +10,23 @@ import { pieceLengthFor } from '../../../src/metainfo/piece-length.ts'
 import type { DownloadRequest, TorrentStats } from '../../../src/swarm/client.ts'
 import { piecesOf } from '../../helpers/pieces.ts'
 
-/** One peer, and nothing from it. */
-const SILENT: TorrentStats = {
+/** Nobody, and nothing yet. */
+export const NO_PEERS: TorrentStats = {
   verifiedBytes: 0,
   prefixBytes: 0,
   downloadBytesPerSecond: 0,
   uploadBytesPerSecond: 0,
   uploadedBytes: 0,
   receivedBytes: 0,
-  knownPeers: 1,
+  knownPeers: 0,
   webSeeds: 0,
-  peers: 1,
-  unchoked: 1,
-  useful: 1,
+  peers: 0,
+  unchoked: 0,
+  useful: 0,
   banned: 0,
 }
+/** One peer, and nothing from it. */
+const SILENT: TorrentStats = { ...NO_PEERS, knownPeers: 1, peers: 1, unchoked: 1, useful: 1 }
 
 export interface FakeSwarm {
   readonly network: Network

@@ -4,21 +4,7 @@ import { test } from 'node:test'
 import { StallWatch } from '../../../src/fleet/download/stall.ts'
 import type { Network } from '../../../src/fleet/network.ts'
 import type { TorrentStats } from '../../../src/swarm/client.ts'
-
-const QUIET: TorrentStats = {
-  verifiedBytes: 0,
-  prefixBytes: 0,
-  downloadBytesPerSecond: 0,
-  uploadBytesPerSecond: 0,
-  uploadedBytes: 0,
-  receivedBytes: 0,
-  knownPeers: 0,
-  webSeeds: 0,
-  peers: 0,
-  unchoked: 0,
-  useful: 0,
-  banned: 0,
-}
+import { NO_PEERS } from './fake-swarm.ts'
 
 /** The part of a network that is looked at. */
 const network = (isolated: boolean): Network =>
@@ -36,7 +22,7 @@ function watch(timeoutMs: number | null = null) {
   return {
     stall,
     observe: (stats: Partial<TorrentStats> = {}, { isolated = false, hasMetadata = true } = {}) =>
-      stall.observe({ ...QUIET, ...stats }, network(isolated), hasMetadata),
+      stall.observe({ ...NO_PEERS, ...stats }, network(isolated), hasMetadata),
     sleep,
     pass: (ms: number) => {
       for (let left = ms; left > 0; left -= LOOK_MS) {
