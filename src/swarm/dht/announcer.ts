@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type InfoHash, parseInfoHash } from '../../metainfo/info-hash.ts'
+import { isForgotten } from './bootstrap-memory.ts'
 import type { DhtNode } from './dht.ts'
 
 /** Random part of the intervals, so that many shards do not come due together. */
@@ -268,21 +269,12 @@ export class Announcer {
     this.kick()
   }
 
-  /**
-   * Whether one of the bootstraps answers, and knows no peer of our beacon, or of one of our shards: a
-   * bootstrap that restarts between the announce of the shards and that of the beacon knows the beacon alone.
-   */
-  async #isForgotten(): Promise<boolean> {
-    const { dht } = this.#options
+  #isForgotten(): Promise<boolean> {
     const stored = [...this.#entries.values()].filter(
       (entry) => entry.stored && entry.infoHash !== this.#beacon,
     )
     const sample = stored[Math.floor(Math.random() * stored.length)]
-    const asked = sample === undefined ? [this.#beacon] : [this.#beacon, sample.infoHash]
-    const known = await Promise.all(
-      dht.bootstrap.flatMap((address) => asked.map((infoHash) => dht.knowsPeers(address, infoHash))),
-    )
-    return known.includes(false)
+    return isForgotten(this.#options.dht, this.#beacon, sample?.infoHash)
   }
 
   #isShard({ infoHash, mode }: Entry): boolean {

@@ -194,12 +194,12 @@ export class DhtNode implements AsyncDisposable {
   }
 
   /**
-   * Does this one node still know peers of `infoHash`? null when it does not answer. Tells a bootstrap
-   * that lost its memory in a restart from one that has it.
+   * The peers of `infoHash` that this one node names, in compact form as hex; null when it does not answer. Tells a
+   * bootstrap that lost its memory in a restart from one that has it.
    */
-  async knowsPeers(endpoint: PeerAddress, infoHash: InfoHash): Promise<boolean | null> {
+  async peersKnownTo(endpoint: PeerAddress, infoHash: InfoHash): Promise<readonly string[] | null> {
     const reply = await this.#ask(endpoint, 'get_peers', { info_hash: infoHashBytes(infoHash) })
-    return reply === null ? null : (reply.r?.values?.length ?? 0) > 0
+    return reply && (reply.r?.values ?? []).map((compact) => Buffer.from(compact).toString('hex'))
   }
 
   /** Stores ourselves as a peer, as other nodes do: without it, whoever asks us directly hears of nobody. */
