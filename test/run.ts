@@ -152,7 +152,8 @@ async function runFiles(
   ]
   const child = spawn(process.execPath, ['--test', ...options, ...files], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+    // Names of the tests' fleets are not kept for the shells of whoever runs them.
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, XDG_CACHE_HOME: folder },
   })
   const said: Buffer[] = []
   const say = (bytes: Buffer): void =>

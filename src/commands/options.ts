@@ -21,13 +21,15 @@ export const LISTEN_OPTIONS = {
     type: 'number',
     requiresArg: true,
     group: GROUP.network,
-    describe: 'BitTorrent port (TCP); 0 picks a free one',
+    describe: 'BitTorrent port (TCP)',
+    defaultDescription: 'a free one',
   },
   'dht-port': {
     type: 'number',
     requiresArg: true,
     group: GROUP.network,
-    describe: 'DHT port (UDP); 0 picks a free one',
+    describe: 'DHT port (UDP)',
+    defaultDescription: 'a free one',
   },
 } as const
 
@@ -64,7 +66,7 @@ export const HOST_OPTIONS = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'HOST:PORT others reach this host at; added to magnets (x.pe)',
+    describe: 'HOST:PORT others reach this host at; added to magnets (x.pe); repeatable',
   },
 } as const
 

@@ -40,7 +40,7 @@ export const REPLICATE_OPTIONS = {
     type: 'string',
     requiresArg: true,
     group: GROUP.replication,
-    describe: 'leave so much of the disk free',
+    describe: 'leave so much of the disk free; 16 MiB is kept in any case',
     defaultDescription: '5 % of it, at most 10 GB',
   },
   'trust-open-fleet': {

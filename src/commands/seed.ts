@@ -37,8 +37,13 @@ import { MIRROR_OPTIONS, mirrorUrls } from './web-seeds.ts'
 /** Least time between two lines about the routing table. */
 const ROUTING_LINE_MS = 10_000
 
+/** A host keeps its ports: magnets and other programs name them. */
+const LAST_PORT = { defaultDescription: 'the last one, else a free one' } as const
+
 const OPTIONS = {
   ...LISTEN_OPTIONS,
+  port: { ...LISTEN_OPTIONS.port, ...LAST_PORT },
+  'dht-port': { ...LISTEN_OPTIONS['dht-port'], ...LAST_PORT },
   ...DHT_OPTIONS,
   ...FLEET_OPTIONS,
   ...PLACES_OPTIONS,

@@ -48,7 +48,7 @@ const builder = (yargs: Argv) =>
         type: 'string',
         array: true,
         requiresArg: true,
-        describe: 'log of a host (its stderr, or its --json events); one file a host',
+        describe: 'log of a host (its stderr, or its --json events); repeatable, a file a host',
       },
       report: {
         type: 'string',

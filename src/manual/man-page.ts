@@ -4,6 +4,7 @@ import { CONFIG_FILES } from './config-file.ts'
 import { CONFIG_VARIABLE, variableOf } from './environment.ts'
 import type { Manual, Parameter } from './manual.ts'
 import { PRECEDENCE } from './settings.ts'
+import { valueName } from './value-names.ts'
 
 /** A page has a date; this one changes with the program's version, not with the day it is made on. */
 const DATE = '2026-11-26'
@@ -86,9 +87,9 @@ const heading = (group: string): readonly string[] =>
   group.startsWith('With ') ? ['.PP', `.I ${roff(group)}`] : []
 
 function optionLines(option: Parameter): readonly string[] {
-  const value = option.kind === 'boolean' ? '' : ` ${option.choices.join('|') || option.kind.toUpperCase()}`
+  const value = valueName(option)
   const short = option.aliases.map((alias) => (alias.length === 1 ? `, -${alias}` : `, --${alias}`)).join('')
-  return ['.TP', `.B ${roff(`--${option.name}${short}${value}`)}`, roff(described(option))]
+  return ['.TP', `.B ${roff(`--${option.name}${short} ${value}`.trimEnd())}`, roff(described(option))]
 }
 
 function described({ describe, defaultText }: Parameter): string {

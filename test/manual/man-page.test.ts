@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freshManPage, MAN_PAGE } from '../../man/make.ts'
 import { MANUALS } from '../../src/commands/all.ts'
+import { valueName } from '../../src/manual/value-names.ts'
 import { program, skipUnless } from '../helpers/requirements.ts'
 
 test('it is the one that the commands give: `npm run man` writes it', async () => {
@@ -15,6 +16,14 @@ test('it is the one that the commands give: `npm run man` writes it', async () =
     for (const option of options)
       assert.ok(freshManPage().includes(`\\-\\-${option.name.replaceAll('-', '\\-')}`))
   }
+})
+
+test('every value has a name that says what it is', () => {
+  const options = MANUALS.flatMap((manual) => manual.options)
+  assert.deepEqual(
+    options.filter((option) => valueName(option) === 'STRING').map(({ name }) => name),
+    [],
+  )
 })
 
 for (const [command, ...args] of [

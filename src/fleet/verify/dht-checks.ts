@@ -180,10 +180,12 @@ export function checkRouting({ probes, nodes, bootstrapIds, lookups, joined }: R
     )
   }
   const answered = [...nodes.values()].filter((answer) => answer !== null)
+  const most = Math.max(least, ...visited)
+  const asked = least === most ? `${least}` : `${least} to ${most}`
   const summary =
     `${outOf(answered.length, probes.length)} host nodes answer find_node${notKnown(probes.length - nodes.size)}, ` +
     `${ids.size} different ids; ` +
-    `${visited.length} lookups by a fresh client asked ${least} to ${Math.max(least, ...visited)} nodes`
+    `${visited.length} lookups by a fresh client asked ${asked} nodes`
   const repeat = probes.flatMap(({ host, dhtPort }) =>
     dhtPort === null ? [] : [pingCommand({ host: addressOfHost(host).host, port: dhtPort })],
   )
