@@ -66,17 +66,20 @@ export class FailedError extends SwarmError {
 }
 
 /** Errors of disks that Node has only a number for, on Linux and (EDQUOT) on macOS. */
-const NAMELESS: Readonly<Record<string, string>> = {
-  'Unknown system error -122': 'EDQUOT',
-  'Unknown system error -69': 'EDQUOT',
-  'Unknown system error -116': 'ESTALE',
-  'Unknown system error -117': 'EUCLEAN',
+const NAMELESS: Readonly<Record<number, string>> = {
+  [-122]: 'EDQUOT',
+  [-69]: 'EDQUOT',
+  [-116]: 'ESTALE',
+  [-117]: 'EUCLEAN',
 }
+/** What Node calls them, synchronous calls first. */
+const NO_NAME = /^UNKNOWN$|^Unknown system error /
 
 /** The system's own code of an error (`ENOENT`, `EADDRINUSE`, …), or '' when it has none. */
 export function systemCode(error: unknown): string {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return ''
-  return NAMELESS[error.code] ?? error.code
+  const errno = NO_NAME.test(error.code) && 'errno' in error ? NAMELESS[Number(error.errno)] : undefined
+  return errno ?? error.code
 }
 
 /** The text of anything thrown. */

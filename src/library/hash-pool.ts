@@ -102,7 +102,7 @@ export class HashPool {
     })
   }
 
-  /** Checks and hashes a file behind its download, in threads of their own: a download may take hours. */
+  /** Writes, checks and hashes a file as it is downloaded, in threads of their own: a download may take hours. */
   readBack(job: ReadBackJob): ReadBackFile {
     if (this.#stopped) throw new FailedError('stopped', `${job.path} is not read back: stopping`)
     return this.#readBack.open(job)

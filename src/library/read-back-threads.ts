@@ -1,5 +1,5 @@
 /**
- * The threads in which downloads are read back, off the main one, which is busy with peers. They start with the
+ * The threads in which downloads are written and read back, off the main one, which is busy with peers. They start with the
  * first download, are shared by all that run, and end when there has been none for a while.
  */
 import { availableParallelism } from 'node:os'
@@ -17,8 +17,11 @@ const IDLE_MS = 10_000
 
 /** The file of one download. */
 export interface ReadBackFile {
-  /** Reads a piece back that was written; false when the file does not hold what it should. */
-  check(index: number): Promise<boolean>
+  /**
+   * Writes a piece and reads it back; false when the file does not hold what it should then. `bytes` are left alone
+   * until then. Bytes of a SharedArrayBuffer are not copied.
+   */
+  put(index: number, bytes: Uint8Array): Promise<boolean>
   /**
    * All is written: hashes what is left, and gives what the file holds.
    * @throws the signal's reason
@@ -36,7 +39,7 @@ interface Waiter<T> {
 /** A file as this side knows it. */
 interface Open {
   readonly path: string
-  readonly checks: Map<number, Waiter<boolean>>
+  readonly puts: Map<number, Waiter<boolean>>
   ending: Waiter<HashedResult> | undefined
   /** Why nothing more can be had of it. */
   failure: unknown
@@ -91,7 +94,7 @@ class Thread {
   open(id: number, job: ReadBackJob): ReadBackFile {
     clearTimeout(this.#idle)
     this.#worker.ref()
-    const file: Open = { path: job.path, checks: new Map(), ending: undefined, failure: undefined }
+    const file: Open = { path: job.path, puts: new Map(), ending: undefined, failure: undefined }
     this.#files.set(id, file)
     this.#send({ kind: 'open', id, job })
     const ask = <T>(order: ReadBackOrder, expect: (waiter: Waiter<T>) => void): Promise<T> => {
@@ -107,8 +110,8 @@ class Thread {
       this.#fail(id, reason ?? stopped(job.path))
     }
     return {
-      check: (index) =>
-        ask({ kind: 'check', id, index }, (waiter: Waiter<boolean>) => file.checks.set(index, waiter)),
+      put: (index, bytes) =>
+        ask({ kind: 'put', id, index, bytes }, (waiter: Waiter<boolean>) => file.puts.set(index, waiter)),
       end: async (signal) => {
         const abort = (): void => close(signal.reason)
         signal.addEventListener('abort', abort, { once: true })
@@ -142,8 +145,8 @@ class Thread {
     const file = this.#files.get(reply.id)
     if (file === undefined) return // it was closed meanwhile
     if (reply.kind === 'checked') {
-      file.checks.get(reply.index)?.resolve(reply.isRight)
-      file.checks.delete(reply.index)
+      file.puts.get(reply.index)?.resolve(reply.isRight)
+      file.puts.delete(reply.index)
     } else if (reply.kind === 'result') {
       file.ending?.resolve(reply.result)
       this.#forget(reply.id)
@@ -156,8 +159,8 @@ class Thread {
     const file = this.#files.get(id)
     if (file === undefined) return
     file.failure = error
-    for (const { reject } of file.checks.values()) reject(error)
-    file.checks.clear()
+    for (const { reject } of file.puts.values()) reject(error)
+    file.puts.clear()
     file.ending?.reject(error)
     this.#forget(id)
   }

@@ -1,6 +1,6 @@
 /**
- * The thread that reads downloads back: answers for one written piece at a time, and goes on with the SHA-256 of
- * the files, a piece of each in turn, while nobody asks.
+ * The thread that writes downloads and reads them back, a piece at a time, and goes on with the SHA-256 of the files, a
+ * piece of each in turn, while nothing comes.
  */
 import { parentPort } from 'node:worker_threads'
 import { messageOf, systemCode } from '../errors.ts'
@@ -10,11 +10,11 @@ import { ReadBack, type ReadBackJob } from './read-back.ts'
 /** What is asked of the thread; `id` names a file. */
 export type ReadBackOrder =
   | { readonly kind: 'open'; readonly id: number; readonly job: ReadBackJob }
-  | { readonly kind: 'check'; readonly id: number; readonly index: number }
+  | { readonly kind: 'put'; readonly id: number; readonly index: number; readonly bytes: Uint8Array }
   | { readonly kind: 'end'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number }
 
-/** What it answers: one `checked` for each `check`, one `result` for an `end`; nothing more after `failed`. */
+/** What it answers: one `checked` for each `put`, one `result` for an `end`; nothing more after `failed`. */
 export type ReadBackReply =
   | { readonly kind: 'checked'; readonly id: number; readonly index: number; readonly isRight: boolean }
   | { readonly kind: 'result'; readonly id: number; readonly result: HashedResult }
@@ -36,8 +36,8 @@ function obey(order: ReadBackOrder): void {
   }
   const file = files.get(id)
   if (file === undefined) return // it failed, and was told so
-  if (order.kind === 'check') {
-    reply({ kind: 'checked', id, index: order.index, isRight: file.check(order.index) })
+  if (order.kind === 'put') {
+    reply({ kind: 'checked', id, index: order.index, isRight: file.put(order.index, order.bytes) })
   } else if (order.kind === 'end') {
     file.end()
   } else {
@@ -45,7 +45,7 @@ function obey(order: ReadBackOrder): void {
   }
 }
 
-/** What was written comes first: pieces wait for it, with peers behind them. */
+/** What is to be written comes first: pieces wait for it, with peers behind them. */
 function planTurn(): void {
   if (isTurnDue || ![...files.values()].some((file) => file.isBehind || file.isEnded)) return
   isTurnDue = true

@@ -80,8 +80,10 @@ async function partialOf(content: Metainfo & { path: string }): Promise<PartialF
     handle,
     length,
     note: { synced: bitfield(), written: bitfield() },
-    check: async (index, bytes) =>
-      hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, index * 20 + 20)),
+    put: async (index, bytes) => {
+      await handle.write(bytes, 0, bytes.length, index * pieceLength)
+      return hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, index * 20 + 20))
+    },
     saveNote: async () => undefined,
   }
 }

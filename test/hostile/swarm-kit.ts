@@ -103,9 +103,11 @@ export async function fetchContent(
   const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
   const note: ResumeNote = { synced: bitfield(), written: bitfield() }
   const { pieces } = parseMetainfo(torrentFile)
-  const check = async (index: number, bytes: Uint8Array): Promise<boolean> =>
-    hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, (index + 1) * 20))
-  const partial: PartialFile = { handle, length, note, check, saveNote: async () => undefined }
+  const put = async (index: number, bytes: Uint8Array): Promise<boolean> => {
+    await handle.write(bytes, 0, bytes.length, index * pieceLength)
+    return hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, (index + 1) * 20))
+  }
+  const partial: PartialFile = { handle, length, note, put, saveNote: async () => undefined }
   const failures: unknown[] = []
   const finished = Promise.withResolvers<void>()
   let metadata = known

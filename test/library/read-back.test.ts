@@ -1,4 +1,4 @@
-/** Downloads read back behind their writes: in any order, after a crash, wrong, changed, given up. */
+/** Downloads written and read back: in any order, after a crash, wrong, changed, given up. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ interface World {
   readonly pieces: Buffer
   readonly file: ReadBackFile
   readonly threads: ReadBackThreads
-  /** Writes a piece and has it checked. */
+  /** The piece as it should be, or these bytes in its place, is to be written and checked. */
   arrive(index: number, bytes?: Uint8Array): Promise<boolean>
 }
 
@@ -42,12 +42,9 @@ async function world(
   const content = Buffer.from(new SeededBytes(7).next(length))
   const handle: FileHandle = await open(path, 'w+')
   await handle.truncate(length)
-  const write = async (
-    index: number,
-    bytes: Uint8Array = content.subarray(index * pieceLength, (index + 1) * pieceLength),
-  ) => void (await handle.write(bytes, 0, bytes.length, index * pieceLength))
-  for (const index of left) await write(index)
-  for (const index of rotten) await write(index, Buffer.alloc(1_000, 0xee))
+  const pieceOf = (index: number): Buffer => content.subarray(index * pieceLength, (index + 1) * pieceLength)
+  for (const index of left) await handle.write(pieceOf(index), 0, null, index * pieceLength)
+  for (const index of rotten) await handle.write(Buffer.alloc(1_000, 0xee), 0, 1_000, index * pieceLength)
   const threads = new ReadBackThreads(workerUrl)
   afterTest(t, async () => {
     await threads.stop()
@@ -55,10 +52,8 @@ async function world(
   })
   const pieces = piecesOf(content, pieceLength)
   const file = threads.open({ path, length, pieceLength, pieces, left: [...left, ...rotten] })
-  const arrive = async (index: number, bytes?: Uint8Array): Promise<boolean> => {
-    await write(index, bytes)
-    return file.check(index)
-  }
+  const arrive = (index: number, bytes: Uint8Array = pieceOf(index)): Promise<boolean> =>
+    file.put(index, bytes)
   return { path, content, pieces, file, threads, arrive }
 }
 
@@ -66,6 +61,7 @@ for (const [name, order] of [
   ['in sequence', [0, 1, 2, 3, 4]],
   ['backwards', [4, 3, 2, 1, 0]],
   ['from the middle on', [2, 3, 4, 0, 1]],
+  ['in pairs the wrong way round', [1, 0, 3, 2, 4]],
 ] as const) {
   test(`pieces that arrive ${name} give the hashes of the file`, async (t) => {
     for (const pieceLength of [64 * KiB, 300 * KiB]) {
@@ -123,7 +119,7 @@ test('a file that another took the place of gives no result', async (t) => {
 test('a file that ends early, or is not there, fails what waits for it', async (t) => {
   const { file, path } = await world(t)
   writeFileSync(path, 'short')
-  await assert.rejects(file.check(4), /has become shorter/)
+  await assert.rejects(file.put(4, Buffer.alloc(0)), /has become shorter/)
   await assert.rejects(file.end(NEVER), /has become shorter/)
   const { threads } = await world(t)
   const missing = threads.open({
@@ -133,7 +129,7 @@ test('a file that ends early, or is not there, fails what waits for it', async (
     pieces: Buffer.alloc(20),
     left: [],
   })
-  await assert.rejects(missing.check(0), { code: 'ENOENT' })
+  await assert.rejects(missing.put(0, Buffer.alloc(1)), { code: 'ENOENT' })
 })
 
 test('an end that is given up, a closed file and stopped threads answer at once', async (t) => {
@@ -144,21 +140,24 @@ test('an end that is given up, a closed file and stopped threads answer at once'
   await assert.rejects(end, /enough/)
 
   const closed = await world(t)
-  const check = closed.file.check(0)
+  const put = closed.arrive(0)
   closed.file.close()
   closed.file.close()
-  await assert.rejects(check, { code: 'stopped' })
-  await assert.rejects(closed.file.check(1), { code: 'stopped' })
+  await assert.rejects(put, { code: 'stopped' })
+  await assert.rejects(closed.arrive(1), { code: 'stopped' })
 
   const stopped = await world(t)
-  const last = stopped.file.check(0)
+  const last = stopped.arrive(0)
   await Promise.all([assert.rejects(last, { code: 'stopped' }), stopped.threads.stop()])
 })
 
 test('a thread that dies fails its files, and the next file gets another', async (t) => {
   const workerUrl = new URL('data:text/javascript,process.exit(7)')
   const { file, threads, path, pieces } = await world(t, { workerUrl })
-  await assert.rejects(file.check(0), { code: 'hash-worker', message: /could not be read back/ })
+  await assert.rejects(file.put(0, Buffer.alloc(1)), {
+    code: 'hash-worker',
+    message: /could not be read back/,
+  })
   const next = threads.open({ path, length: 1, pieceLength: 1, pieces, left: [] })
-  await assert.rejects(next.check(0), { code: 'hash-worker' })
+  await assert.rejects(next.put(0, Buffer.alloc(1)), { code: 'hash-worker' })
 })

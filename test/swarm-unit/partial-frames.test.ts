@@ -22,7 +22,7 @@ async function partialFrames(t: TestContext, length: number, pieceLength: number
   afterTest(t, () => handle.close())
   const cache = new WindowCache()
   const note = { synced: new Uint8Array(1), written: new Uint8Array(1) }
-  const partial = Promise.resolve({ handle, length, note, check: async () => true, saveNote: async () => {} })
+  const partial = Promise.resolve({ handle, length, note, put: async () => true, saveNote: async () => {} })
   const holds = (piece: number): boolean => here.includes(piece)
   const infoHash = parseInfoHash('f'.repeat(40))
   return {

@@ -17,7 +17,7 @@ class FaultyDisk extends HashPool {
   override readBack(job: Parameters<HashPool['readBack']>[0]): ReadBackFile {
     const file = super.readBack(job)
     let good = 2
-    return { ...file, check: async (index) => (await file.check(index)) && --good >= 0 }
+    return { ...file, put: async (index, bytes) => (await file.put(index, bytes)) && --good >= 0 }
   }
 }
 

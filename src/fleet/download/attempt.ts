@@ -142,9 +142,9 @@ class Attempt<P> {
       this.#handle = file.handle
       const trusted = await trustedPieces(file, metainfo, this.#signal)
       const readBack = this.#startReadBack(metainfo, trusted)
-      const check = (index: number, bytes: Uint8Array): Promise<boolean> =>
-        this.#check(readBack, metainfo, index, bytes)
-      this.#opened.resolve({ ...file, note: { synced: trusted, written: trusted }, check })
+      const put = (index: number, bytes: Uint8Array): Promise<boolean> =>
+        this.#put(readBack, metainfo, index, bytes)
+      this.#opened.resolve({ ...file, note: { synced: trusted, written: trusted }, put })
       return true
     })()
     return this.#preparing
@@ -161,13 +161,8 @@ class Attempt<P> {
   }
 
   /** Peers are to blame only for what they sent, not for what this machine made of it. */
-  async #check(
-    readBack: ReadBackFile,
-    metainfo: Metainfo,
-    index: number,
-    bytes: Uint8Array,
-  ): Promise<boolean> {
-    if (await readBack.check(index)) return true
+  async #put(readBack: ReadBackFile, metainfo: Metainfo, index: number, bytes: Uint8Array): Promise<boolean> {
+    if (await readBack.put(index, bytes)) return true
     const isRightInMemory =
       Buffer.compare(hash('sha1', bytes, 'buffer'), digestOf(metainfo.pieces, index)) === 0
     if (!isRightInMemory) return false

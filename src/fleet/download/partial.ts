@@ -119,7 +119,7 @@ export class Partial {
    * Opens the data file at its full length (sparse), after making sure that the rest fits on the disk.
    * @throws {DiskError} `ENOSPC` before a byte is fetched, or the system's reason
    */
-  async openData(metainfo: Metainfo, note: ResumeNote): Promise<Omit<PartialFile, 'check'>> {
+  async openData(metainfo: Metainfo, note: ResumeNote): Promise<Omit<PartialFile, 'put'>> {
     const { length } = metainfo
     try {
       await this.#requireSpace(metainfo)

@@ -26,8 +26,8 @@ export interface PartialFile {
   readonly handle: FileHandle
   readonly length: number
   readonly note: ResumeNote
-  /** Reads back a piece that was written, `bytes` as they were received; false when peers sent something wrong. */
-  readonly check: (index: number, bytes: Uint8Array) => Promise<boolean>
+  /** Writes a piece as it was received and reads it back; false when peers sent something wrong. */
+  readonly put: (index: number, bytes: Uint8Array) => Promise<boolean>
   /** Keeps the note, atomically. */
   readonly saveNote: (note: ResumeNote) => Promise<void>
 }
@@ -109,14 +109,9 @@ export class DownloadStore implements ChunkStore {
   }
 
   async #put(index: number, data: Uint8Array): Promise<void> {
-    const { handle, note, check } = await this.#settings.partial
+    const { note, put } = await this.#settings.partial
     if (this.#closed) throw new Error('the download was stopped')
-    const position = index * this.chunkLength
-    for (let written = 0; written < data.length; ) {
-      const { bytesWritten } = await handle.write(data, written, data.length - written, position + written)
-      written += bytesWritten
-    }
-    if (!(await check(index, data))) throw new WrongPiece(`piece ${index} is wrong`)
+    if (!(await put(index, data))) throw new WrongPiece(`piece ${index} is wrong`)
     this.#written ??= note.written.slice()
     this.#synced ??= note.synced.slice()
     setPiece(this.#written, index)

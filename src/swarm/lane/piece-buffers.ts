@@ -30,7 +30,7 @@ export class PieceBuffers {
     if (this.#bytes + length > this.#budgetBytes) this.trim()
     if (this.#bytes + length > this.#budgetBytes && !must) return null
     this.#bytes += length
-    return Buffer.allocUnsafeSlow(length)
+    return Buffer.from(new SharedArrayBuffer(length)) // the thread that writes it sees the same memory
   }
 
   give(buffer: Buffer): void {
