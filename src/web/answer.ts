@@ -13,7 +13,6 @@ export interface Answer {
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** JSON; `spaces` for what people read. */
 export function jsonAnswer(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: Buffer.from(JSON.stringify(value)) }
 }

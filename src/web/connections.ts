@@ -2,7 +2,7 @@
  * Room for those who come: when all connections of a port are taken, one of which nothing is known but that it waits
  * gives way. Many that send their requests a byte at a time, or take their answers so, cannot keep others out.
  */
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface ConnectionOptions {
@@ -20,6 +20,8 @@ export function limitConnections(server: Server, options: ConnectionOptions): vo
   const waiting = new Set<Socket>()
   /** Being answered, since when; oldest first. */
   const answered = new Map<Socket, number>()
+  /** What was asked for last: several requests may come at once, and are answered one behind the other. */
+  const last = new WeakMap<Socket, ServerResponse>()
 
   function victim(): Socket | undefined {
     const [waitsLongest] = waiting
@@ -47,9 +49,12 @@ export function limitConnections(server: Server, options: ConnectionOptions): vo
   server.prependListener('request', ({ socket }, response) => {
     if (!open.has(socket)) return
     waiting.delete(socket)
-    answered.set(socket, performance.now())
+    last.set(socket, response)
+    if (!answered.has(socket)) answered.set(socket, performance.now())
     response.once('close', () => {
-      if (answered.delete(socket) && !socket.destroyed) waiting.add(socket)
+      if (!answered.delete(socket) || socket.destroyed) return
+      if (last.get(socket) === response) waiting.add(socket)
+      else answered.set(socket, performance.now()) // the next one's turn
     })
   })
   // A WebSocket is the live feed's from here on, which has a limit of its own.

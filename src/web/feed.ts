@@ -6,7 +6,8 @@
  *   {"type":"tick","seq":8,"time":…}                                              every 5 s, so that silence means trouble
  *
  * In a patch `hosts`, `models` and `shards` hold `put` (new and changed rows, whole) and `drop` (keys of those that are
- * gone: host id, model name, infohash); `totals`, `coordinator` and `alarms` replace what was; `events` are to be appended.
+ * gone: host id, model name, infohash). Sets of different sizes may share a name: what is put of a key replaces all that
+ * had it. `totals`, `coordinator` and `alarms` replace what was; `events` are to be appended.
  * What did not change is left out. Rows come in no order: clients sort (hosts and models by name, shards by model and
  * number). Who connects again gets a new snapshot, and its seq may be any.
  *
@@ -189,19 +190,18 @@ const encode = (message: FeedMessage): Buffer => Buffer.from(JSON.stringify(mess
 const isSame = (before: unknown, after: unknown): boolean =>
   before === after || JSON.stringify(before) === JSON.stringify(after)
 
-/** What is new, changed or gone, by reference; null when nothing is. */
+/** What is new, changed or gone, by reference; null when nothing is. Rows of one key are told together. */
 function changes<Row>(
   before: readonly Row[],
   after: readonly Row[],
   keyOf: (row: Row) => string,
 ): Changes<Row> | null {
   if (before === after) return null
-  const gone = new Map(before.map((row) => [keyOf(row), row]))
-  const put: Row[] = []
-  for (const row of after) {
-    const key = keyOf(row)
-    if (gone.get(key) !== row) put.push(row)
-    gone.delete(key)
-  }
-  return put.length > 0 || gone.size > 0 ? { put, drop: [...gone.keys()] } : null
+  const [then, now] = [new Set(before), new Set(after)]
+  const touched = new Set<string>()
+  for (const row of before) if (!now.has(row)) touched.add(keyOf(row))
+  for (const row of after) if (!then.has(row)) touched.add(keyOf(row))
+  const put = after.filter((row) => touched.has(keyOf(row)))
+  for (const row of put) touched.delete(keyOf(row))
+  return put.length > 0 || touched.size > 0 ? { put, drop: [...touched] } : null
 }

@@ -120,6 +120,8 @@ async function give(
   headers: Headers,
 ): Promise<void> {
   await using file = await openShard(shard)
+  // Gone meanwhile: nothing would ever tell of it again (nodejs/node#39988).
+  if (request.socket.destroyed) return
   if (file === null) {
     const message = 'It is not, or no longer, what was hashed; it is served again when that is done anew.'
     return send(request, response, errorAnswer(404, { code: 'changed', message }), headers)

@@ -17,6 +17,9 @@ export function httpServer(
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: limits.checkIntervalMs,
+      // Other offers, such as HTTP/2, are not taken, and the request is answered as it is (RFC 9110, section 7.8). A Node
+      // that is older than 24.9 does not know this, and such a request is refused.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     },
     onRequest,
   )

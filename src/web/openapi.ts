@@ -131,7 +131,8 @@ const PATHS: Schema = {
       101: {
         description:
           'Text frames from the server only: one SnapshotMessage, then PatchMessage and TickMessage. seq grows by 1 with ' +
-          'each patch; what did not change is left out; put holds whole rows, drop host ids, model names or infohashes.',
+          'each patch; what did not change is left out; put holds whole rows, drop host ids, model names or infohashes; ' +
+          'rows that are put replace all of their key, as sets of different sizes may share a name.',
         content: content(JSON_TYPE, {
           oneOf: [ref('SnapshotMessage'), ref('PatchMessage'), ref('TickMessage')],
         }),

@@ -9,7 +9,7 @@ import { moved } from '../../src/web/page/matrix-keys.js'
 import { revealed } from '../../src/web/page/matrix-layout.js'
 import { shapeOf } from '../../src/web/page/matrix-shape.js'
 import { keepSame, rowsOf, summaryOf } from '../../src/web/page/rows.js'
-import { applyFrame, type FleetState } from '../../src/web/page/state.js'
+import { applyFrame, type FleetState, modelKey } from '../../src/web/page/state.js'
 import { offsetsOf, visible, visibleColumns } from '../../src/web/page/windowing.js'
 import { GeneratedFleet, namesFrom } from '../page/fleet-generator.ts'
 
@@ -43,9 +43,13 @@ test('fold, filter and order', () => {
   const state = stateOf(mixed())
   const names = (view: Partial<Parameters<typeof rowsOf>[1]>): readonly string[] =>
     rowsOf(state, { ...NOTHING_FOLDED, ...view }).map(({ key }) => key.split(' ')[0] ?? '')
-  assert.deepEqual(names({ collapsed: new Set(['big']) }), ['m', 's'])
+  assert.deepEqual(names({ collapsed: new Set([modelKey('big', 3)]) }), ['m', 's'])
   assert.deepEqual(names({ filter: 'SINGLE' }), ['s'])
-  assert.deepEqual(names({ filter: '00003-of', collapsed: new Set(['big']) }), ['m', 's'], 'a filter unfolds')
+  assert.deepEqual(
+    names({ filter: '00003-of', collapsed: new Set([modelKey('big', 3)]) }),
+    ['m', 's'],
+    'a filter unfolds',
+  )
   assert.deepEqual(names({ filter: 'nothing like it' }), [])
   assert.deepEqual(names({ sort: 'seeds' }), ['m', 'x', 's', 's', 's'])
 })
@@ -75,14 +79,38 @@ test('cells say in words what they show', () => {
   fleet.setProgress('single.gguf', 'a', 0.999)
   const state = stateOf(fleet)
   const [a, b, c] = state.hosts
-  const single = state.shardsByModel.get('single')?.[0]
+  const single = state.shardsByModel.get(modelKey('single', 1))?.[0]
   assert.ok(a && b && c && single)
   const label = (host: typeof a): string => cellLabel(host, single.name, shardCell(single, host))
   assert.equal(label(a), 'a, single.gguf: fetching, 99 %')
   assert.equal(label(c), 'c, single.gguf: whole copy')
   assert.equal(label(b), 'b, single.gguf: none')
   assert.equal(label({ ...c, state: 'lost' }), 'c, single.gguf: host lost, last seen with whole copy')
-  assert.equal(modelCell(state.shardsByModel.get('big') ?? [], 3, a).text, '1/3')
+  assert.equal(modelCell(state.shardsByModel.get(modelKey('big', 3)) ?? [], 3, a).text, '1/3')
+})
+
+test('two contents of one number are one of the shards of a set', () => {
+  const state = stateOf(mixed())
+  const shards = state.shardsByModel.get(modelKey('big', 3)) ?? []
+  const [first] = shards
+  const a = state.hosts[0]
+  assert.ok(first && a && first.whole.includes(a.n))
+  const other = { ...first, infoHash: state.shardsByModel.get(modelKey('single', 1))![0]!.infoHash }
+  const cell = modelCell([first, other, ...shards.slice(1)], 3, a)
+  assert.deepEqual([cell.state, cell.text, cell.words], ['fetching', '1/3', '1 of 3 shards'])
+})
+
+test('a set that was taken apart shows its shards all the same', () => {
+  const state = stateOf(mixed())
+  const [big] = state.models
+  const shard = state.shardsByModel.get(modelKey('big', 3))?.[0]
+  assert.ok(big && shard)
+  const apart = { ...big, name: 'big-00001-of-00003', count: 1, shards: [[shard.infoHash]], missing: [] }
+  const rows = rowsOf({ ...state, models: [apart] }, NOTHING_FOLDED)
+  assert.deepEqual(
+    rows.map((row) => row.kind === 'shard' && row.shard),
+    [shard],
+  )
 })
 
 test('windows hold what is in sight and a little more', () => {
@@ -107,6 +135,10 @@ test('keys walk over the grid and stop at its edges', () => {
   assert.deepEqual(press('Home', 3, 4), { row: 3, column: 0 })
   assert.deepEqual(press('End', 3, 0, true), { row: 9, column: 4 })
   assert.deepEqual(press('PageDown', 7, 0), { row: 9, column: 0 })
+  for (const [key, ctrlKey] of [['PageUp'], ['ArrowUp', true]] as const) {
+    assert.deepEqual(press(key, 2, 1, ctrlKey), { row: 0, column: 1 }, key)
+    assert.deepEqual(press(key, -1, 1, ctrlKey), { row: -1, column: 1 }, `${key} does not lead down`)
+  }
   assert.equal(press('x', 0, 0), null)
 })
 

@@ -1,9 +1,11 @@
 /** The page's state, from the very frames that the server makes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FleetStatus } from '../../src/fleet/status.ts'
+import { groupModels } from '../../src/fleet/names/models.ts'
+import type { FleetStatus, ModelStatus, ShardStatus } from '../../src/fleet/status.ts'
 import { FeedBook, type FeedMessage } from '../../src/web/feed.ts'
-import { applyFrame, type FleetState, MAX_EVENTS, RATE_SECONDS } from '../../src/web/page/state.js'
+import { rowsOf } from '../../src/web/page/rows.js'
+import { applyFrame, type FleetState, MAX_EVENTS, modelKey, RATE_SECONDS } from '../../src/web/page/state.js'
 import { GeneratedFleet, namesFrom } from '../page/fleet-generator.ts'
 
 const parsed = (frame: Buffer): FeedMessage => JSON.parse(frame.toString()) as FeedMessage
@@ -63,6 +65,35 @@ test('patches lead to what a new snapshot says, whatever happens', () => {
   assert.equal(state?.events[0]?.id, fleet.events.at(-1)?.id, 'the newest event comes first')
 })
 
+test('sets of different sizes under one name stay apart, and come and go each by itself', () => {
+  const plans = [2, 3].map((count) => ({ name: 'm', count }))
+  const fleet = new GeneratedFleet({ hostNames: ['a', 'b'], models: [...plans, { name: 'n', count: 1 }] })
+  const { shards } = fleet.status
+  const [two, three] = [2, 3].map((without) => shards.filter(({ count }) => count !== without))
+  assert.ok(two && three)
+  let models: readonly ModelStatus[] = []
+  const statusOf = (known: readonly ShardStatus[]): FleetStatus => {
+    models = groupModels(known, models)
+    return { ...fleet.status, shards: known, models }
+  }
+  const book = new FeedBook(statusOf(three), [])
+  let state = applyFrame(null, parsed(book.snapshot()))
+  const again = two.map((shard) => ({ ...shard, wholeSeeds: shard.wholeSeeds + 1 }))
+  for (const known of [shards, two, again, shards, three]) {
+    const frame = book.advance(statusOf(known), [])
+    state = frame && applyFrame(state, parsed(frame))
+    assert.ok(state)
+    assert.deepEqual(state.models, models)
+    const rows = rowsOf(state, { filter: '', sort: 'name', collapsed: new Set() })
+    assert.equal(new Set(rows.map(({ key }) => key)).size, rows.length, 'each row once')
+    const shown = rows.flatMap((row) => (row.kind === 'shard' ? [[row.model.count, row.shard.name]] : []))
+    assert.deepEqual(
+      shown,
+      known.map(({ count, name }) => [count, name]),
+    )
+  }
+})
+
 test('a gap is told, and so is a patch before any snapshot', () => {
   const fleet = newFleet()
   const book = new FeedBook(fleet.status, fleet.events)
@@ -88,8 +119,14 @@ test('what did not change keeps its reference', () => {
   assert.ok(before && frame)
   const after = applyFrame(before, parsed(frame))
   assert.ok(after)
-  assert.equal(after.shardsByModel.get('model-1'), before.shardsByModel.get('model-1'))
-  assert.notEqual(after.shardsByModel.get('model-2'), before.shardsByModel.get('model-2'))
+  assert.equal(
+    after.shardsByModel.get(modelKey('model-1', 3)),
+    before.shardsByModel.get(modelKey('model-1', 3)),
+  )
+  assert.notEqual(
+    after.shardsByModel.get(modelKey('model-2', 3)),
+    before.shardsByModel.get(modelKey('model-2', 3)),
+  )
   assert.equal(after.models, before.models)
 })
 
@@ -110,6 +147,21 @@ test('the chart has one point a second for ten minutes, and goes on over a recon
   const other = structuredClone(snapshotOf(fleet.status)) as Extract<FeedMessage, { type: 'snapshot' }>
   Object.assign(other.status.fleet, { rendezvous: 'f'.repeat(40) })
   assert.equal(applyFrame(state, other)?.rates.length, 1, 'another fleet')
+})
+
+test('a frame that is a little older than the last leaves the chart as it is; a clock set back does not', () => {
+  const fleet = newFleet()
+  const start = Date.parse(fleet.status.time)
+  const at = (ms: number): string => new Date(start + ms).toISOString()
+  let state = applyFrame(null, snapshotOf(fleet.status))
+  for (let ms = 1_000; ms <= 5_000; ms += 1_000) {
+    state = applyFrame(state, { type: 'tick', seq: 0, time: at(ms) })
+  }
+  // The picture that was made before the last tick, sent after it.
+  state = applyFrame(state, { type: 'patch', seq: 1, time: at(4_900), totals: fleet.status.totals })
+  assert.equal(state?.rates.length, 6)
+  state = applyFrame(state, { type: 'tick', seq: 1, time: at(-3_600_000) })
+  assert.equal(state?.rates.length, 0)
 })
 
 test('the event log is bounded', () => {

@@ -8,9 +8,11 @@ import { hashFile } from '../../src/library/hash-file.ts'
 import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
 import { readRange } from '../../src/web/range.ts'
 import { until } from '../helpers/until.ts'
-import { ask } from './clients.ts'
+import { ask, rawSocket } from './clients.ts'
 import { MadeSource, startWeb } from './fleet-kit.ts'
 import { makeShelf, SHARD_BYTES } from './shelf-kit.ts'
+
+const WITHIN = { timeoutMs: 10_000 }
 
 test('one range of bytes, as HTTP writes it', () => {
   const cases: readonly (readonly [string | undefined, ReturnType<typeof readRange>])[] = [
@@ -127,6 +129,25 @@ test('what is not what was hashed is not given away; new records are seen', asyn
   await records.save({ ...hashed, path: file.path })
   await until(async () => (await get('/files/x.gguf')).body.length === length, { timeoutMs: 10_000 })
   assert.deepEqual(warnings, [])
+})
+
+test('who goes before the file is open leaves no transfer behind', async (t) => {
+  const { shelf } = await makeShelf(t, ['x.gguf'])
+  const gate = Promise.withResolvers<void>()
+  const shards = shelf.shards.bind(shelf)
+  let asked = 0
+  shelf.shards = async () => {
+    if (++asked <= 64) await gate.promise // as slow as a disk may be
+    return shards()
+  }
+  const { server } = await startWeb(t, new MadeSource({ hosts: [], shards: [] }), {}, { files: shelf })
+  const request = `GET /files/x.gguf HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`
+  const gone = Array.from({ length: 64 }, () => rawSocket(t, server.port, request).socket)
+  await until(() => asked === 64, WITHIN)
+  for (const socket of gone) socket.resetAndDestroy()
+  assert.equal((await ask('/healthz', server)).status, 200) // who comes after them is answered after them
+  gate.resolve()
+  await until(async () => (await ask('/files/x.gguf', server)).status === 200, { ...WITHIN, what: 'room' })
 })
 
 test('without --serve there are no files', async (t) => {

@@ -53,6 +53,18 @@ test('an answer nobody takes does not hold its connection', async (t) => {
   })
 })
 
+test('who asks for several things at once is answered until the last of them, and does not wait', async (t) => {
+  const { server } = await startWeb(t, new MadeSource(madeFleet(200, 1_000)), { maxConnections: 1 })
+  const requests = ['/healthz', '/api/status'].map(
+    (path) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`,
+  )
+  const { socket, read } = rawSocket(t, server.port, requests.join(''))
+  socket.on('data', () => read().includes('"hosts":[') && socket.pause())
+  await until(() => socket.isPaused(), { timeoutMs: 10_000, what: 'the second answer' })
+  await assert.rejects(ask('/healthz', server), 'the only place is taken')
+  assert.equal(socket.closed, false)
+})
+
 test('no more than so many connections at once: who waits longest gives way', async (t) => {
   const { server } = await startWeb(t, new MadeSource(madeFleet(1, 1)), { maxConnections: 5 })
   const held = Array.from({ length: 5 }, () => rawSocket(t, server.port, ''))

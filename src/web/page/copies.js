@@ -43,28 +43,28 @@ export function shardCell(shard, host) {
   return { state: 'fetching', text: `${done} %`, level: done / 100, words: `fetching, ${done} %` }
 }
 
-/** @typedef {{ whole: number, bytes: number }} Share whole shards of a model on one host, and bytes of the others */
+/** @typedef {{ whole: number, last: number }} Share of a model on one host: whole shards, and the number of the last */
 /** @type {WeakMap<readonly ShardRow[], ReadonlyMap<number, Share>>} */
 const sharesByHost = new WeakMap()
 
-/** @param {readonly ShardRow[]} shards */
+/** @param {readonly ShardRow[]} shards by number: of several contents of one number only the first counts */
 function sharesOf(shards) {
   const known = sharesByHost.get(shards)
   if (known !== undefined) return known
   /** @type {Map<number, Share>} */
   const shares = new Map()
   const shareOf = (/** @type {number} */ n) => {
-    const share = shares.get(n) ?? { whole: 0, bytes: 0 }
+    const share = shares.get(n) ?? { whole: 0, last: 0 }
     shares.set(n, share)
     return share
   }
-  for (const { whole, fetching, length } of shards) {
+  for (const { number, whole, fetching } of shards) {
     for (const n of whole) {
       const share = shareOf(n)
-      share.whole++
-      share.bytes += length
+      if (share.last !== number) share.whole++
+      share.last = number
     }
-    for (const [n, bytes] of fetching) shareOf(n).bytes += bytes
+    for (const [n] of fetching) shareOf(n)
   }
   sharesByHost.set(shards, shares)
   return shares

@@ -37,6 +37,8 @@ export class Events extends Memo {
   state = { topic: 'all', paused: null }
   /** @type {{ current: HTMLOListElement | null }} */
   #list = createRef()
+  /** @type {{ current: HTMLSelectElement | null }} */
+  #topic = createRef()
   #isPointed = false
 
   #settle = () => {
@@ -54,6 +56,8 @@ export class Events extends Memo {
 
   #resume = () => {
     this.#list.current?.scrollTo({ top: 0 })
+    // The button goes; in the list the focus would stop it again.
+    this.#topic.current?.focus()
     this.setState({ paused: null })
   }
 
@@ -80,6 +84,7 @@ export class Events extends Memo {
         h(
           'select',
           {
+            ref: this.#topic,
             'aria-label': 'Which events',
             value: topic,
             onChange: (/** @type {{ currentTarget: HTMLSelectElement }} */ { currentTarget }) =>
@@ -101,12 +106,16 @@ export class Events extends Memo {
           onPointerEnter: () => this.#point(true),
           onPointerLeave: () => this.#point(false),
         },
-        shown.length === 0 && h('li', { class: 'event-none' }, 'Nothing has happened yet.'),
+        shown.length === 0 && h('li', { class: 'event-none' }, emptyText(topic)),
         shown.map((event) => h(Line, { key: event.id, event })),
       ),
     )
   }
 }
+
+/** @param {string} topic */
+const emptyText = (topic) =>
+  topic === 'all' ? 'Nothing has happened yet.' : 'None of the last events is of this kind.'
 
 /** @extends {Memo<{ event: FleetEvent }>} */
 class Line extends Memo {

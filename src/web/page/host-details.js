@@ -71,7 +71,7 @@ export class HostDetails extends Component {
             Fact,
             { name: 'Address' },
             h('code', null, h('bdi', null, host.address)),
-            h(CopyButton, { text: host.address, what: 'address' }),
+            h(CopyButton, { key: host.hostId, text: host.address, what: 'address' }),
           ),
           h(Fact, { name: 'Version' }, h('bdi', null, host.version)),
           h(Fact, { name: 'Host id' }, h(Hash, { hex: host.hostId })),

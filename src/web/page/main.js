@@ -14,7 +14,6 @@ if (page === null) throw new Error('index.html has no #page')
 drawWith((state) => {
   const startedAt = performance.now()
   render(h(App, state), page)
-  document.title = titleOf(state)
   measured('gguf-swarm:draw', startedAt)
 })
 
@@ -27,17 +26,26 @@ const feed = new Feed({
     const startedAt = performance.now()
     const fleet = applyFrame(current().fleet, frame)
     if (fleet === null) return false
-    update({ fleet })
+    show({ fleet })
     measured(`gguf-swarm:${frame.type}`, startedAt)
     return true
   },
-  onConnection: (connection) => update({ connection }),
+  onConnection: (connection) => show({ connection }),
 })
 feed.start()
 addEventListener('online', () => feed.hurry())
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') feed.hurry()
 })
+
+/**
+ * The title at once: nothing is drawn in a tab that is hidden, and its title is what is seen of it.
+ * @param {Partial<PageState>} change
+ */
+function show(change) {
+  update(change)
+  document.title = titleOf(current())
+}
 
 /** @param {PageState} state */
 function titleOf({ fleet, connection }) {

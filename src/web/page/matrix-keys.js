@@ -22,7 +22,7 @@ export function moved({ key, ctrlKey, metaKey, altKey }, { row, column }, { rows
   })
   switch (key) {
     case 'ArrowUp':
-      return to(ctrlKey ? 0 : row - 1, column)
+      return to(ctrlKey ? Math.min(0, row) : row - 1, column)
     case 'ArrowDown':
       return to(ctrlKey ? last.row : row + 1, column)
     case 'ArrowLeft':
@@ -34,7 +34,7 @@ export function moved({ key, ctrlKey, metaKey, altKey }, { row, column }, { rows
     case 'End':
       return ctrlKey ? to(last.row, last.column) : to(row, last.column)
     case 'PageUp':
-      return to(Math.max(0, row - page), column)
+      return to(Math.max(Math.min(0, row), row - page), column)
     case 'PageDown':
       return to(row + page, column)
     default:

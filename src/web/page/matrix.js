@@ -10,6 +10,7 @@ import { shapeOf } from './matrix-shape.js'
 import { Component, createRef, h } from './preact.js'
 import { remember } from './remember.js'
 import { heightOf } from './rows.js'
+import { modelKey } from './state.js'
 import { showDetails, toggleModel } from './store.js'
 import { visible, visibleColumns } from './windowing.js'
 
@@ -179,7 +180,7 @@ export class Matrix extends Component {
       return
     }
     const found = rows[row]
-    if (found?.kind === 'model') toggleModel(found.model.name)
+    if (found?.kind === 'model') toggleModel(modelKey(found.model.name, found.model.count))
     if (found?.kind === 'shard') showDetails({ kind: 'shard', infoHash: found.shard.infoHash })
   }
 

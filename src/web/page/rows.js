@@ -8,6 +8,7 @@
  * @import { FleetState } from './state.js'
  */
 import { counted, formatCount } from './format.js'
+import { modelKey } from './state.js'
 
 /**
  * @typedef {{ readonly kind: 'model', readonly key: string, readonly model: ModelStatus,
@@ -21,7 +22,7 @@ import { counted, formatCount } from './format.js'
  * @typedef {object} View
  * @property {string} filter
  * @property {Sort} sort
- * @property {ReadonlySet<string>} collapsed names of models whose shards are hidden
+ * @property {ReadonlySet<string>} collapsed models whose shards are hidden, by {@link modelKey}
  */
 
 /** Pixels, as in matrix.css. */
@@ -42,17 +43,20 @@ export function summaryOf({ count, missing, weakestSeeds, ambiguous }) {
 }
 
 /**
- * @param {Pick<FleetState, 'models' | 'shardsByModel'>} fleet
+ * @param {Pick<FleetState, 'models' | 'shardsByModel' | 'shardByHash'>} fleet
  * @param {View} view
  * @returns {readonly Row[]}
  */
-export function rowsOf({ models, shardsByModel }, { filter, sort, collapsed }) {
+export function rowsOf({ models, shardsByModel, shardByHash }, { filter, sort, collapsed }) {
   const wanted = filter.trim().toLowerCase()
   /** @type {Row[]} */
   const rows = []
   const ordered = sort === 'seeds' ? [...models].sort((a, b) => a.weakestSeeds - b.weakestSeeds) : models
   for (const model of ordered) {
-    const shards = shardsByModel.get(model.name) ?? []
+    const modelId = modelKey(model.name, model.count)
+    // Sets that claim too many places are taken apart: their shards still name them, their models are the files.
+    const shards =
+      shardsByModel.get(modelId) ?? model.shards.flat().flatMap((infoHash) => shardByHash.get(infoHash) ?? [])
     const isMatch = matches(model.name, wanted)
     const shown = isMatch
       ? shards
@@ -71,8 +75,8 @@ export function rowsOf({ models, shardsByModel }, { filter, sort, collapsed }) {
       continue
     }
     // A filter that names a shard shows it.
-    const isCollapsed = collapsed.has(model.name) && (isMatch || wanted === '')
-    rows.push({ kind: 'model', key: `m ${model.name}`, model, shards, collapsed: isCollapsed })
+    const isCollapsed = collapsed.has(modelId) && (isMatch || wanted === '')
+    rows.push({ kind: 'model', key: `m ${modelId}`, model, shards, collapsed: isCollapsed })
     if (isCollapsed) continue
     const lines = shown.map((shard) => shardLine(model, shard, shards))
     if (sort === 'seeds') lines.sort((a, b) => a.shard.wholeSeeds - b.shard.wholeSeeds)
@@ -139,7 +143,8 @@ function withMissing(model, lines, sort) {
   const missing = []
   const known = new Set(lines.map(({ shard }) => shard.number))
   for (const number of model.missing) {
-    if (!known.has(number)) missing.push({ kind: 'missing', key: `x ${model.name} ${number}`, model, number })
+    const key = `x ${number} ${modelKey(model.name, model.count)}`
+    if (!known.has(number)) missing.push({ kind: 'missing', key, model, number })
   }
   if (missing.length === 0) return lines
   if (sort === 'seeds') return [...missing, ...lines]

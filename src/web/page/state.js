@@ -8,6 +8,8 @@
 
 /** Seconds that the chart shows, one point each. */
 export const RATE_SECONDS = 600
+/** The server makes its picture anew once a minute at the latest: one from before the last tick may be so old. */
+const MAX_LATE_SECONDS = 60
 /** Lines of the event log: two screens full. */
 export const MAX_EVENTS = 200
 
@@ -27,10 +29,9 @@ export const MAX_EVENTS = 200
  * @property {FleetTotals} totals
  * @property {readonly Alarm[]} alarms
  * @property {readonly HostRow[]} hosts by name
- * @property {ReadonlyMap<number, HostRow>} hostByNumber
- * @property {readonly ModelStatus[]} models by name
+ * @property {readonly ModelStatus[]} models by name, and by size where sets share one
  * @property {ReadonlyMap<string, ShardRow>} shardByHash
- * @property {ReadonlyMap<string, readonly ShardRow[]>} shardsByModel by number
+ * @property {ReadonlyMap<string, readonly ShardRow[]>} shardsByModel by {@link modelKey}, each by number
  * @property {readonly FleetEvent[]} events newest first
  * @property {readonly RatePoint[]} rates oldest first
  */
@@ -74,7 +75,6 @@ function fromSnapshot(before, { seq, status, events }) {
     totals: status.totals,
     alarms: status.alarms,
     hosts,
-    hostByNumber: new Map(hosts.map((host) => [host.n, host])),
     models: [...status.models].sort(byModelName),
     shardByHash: new Map(status.shards.map((shard) => [shard.infoHash, shard])),
     shardsByModel: grouped(status.shards),
@@ -105,7 +105,6 @@ function patched(before, frame) {
     totals,
     alarms: frame.alarms ?? before.alarms,
     hosts,
-    hostByNumber: frame.hosts ? new Map(hosts.map((host) => [host.n, host])) : before.hostByNumber,
     models: frame.models
       ? merged(before.models, frame.models, (model) => model.name, byModelName)
       : before.models,
@@ -117,6 +116,7 @@ function patched(before, frame) {
 }
 
 /**
+ * What is put takes the place of all that had its key.
  * @template Row
  * @param {readonly Row[]} rows
  * @param {Changes<Row>} changes
@@ -124,17 +124,9 @@ function patched(before, frame) {
  * @param {(a: Row, b: Row) => number} order
  */
 function merged(rows, { put, drop }, keyOf, order) {
-  const gone = new Set(drop)
-  const fresh = new Map(put.map((row) => [keyOf(row), row]))
-  const kept = rows.flatMap((row) => {
-    const key = keyOf(row)
-    if (gone.has(key)) return []
-    const next = fresh.get(key) ?? row
-    fresh.delete(key)
-    return [next]
-  })
-  // Sorted when somebody came, or one of those known may have a new name.
-  return put.length > 0 ? [...kept, ...fresh.values()].sort(order) : kept
+  const touched = new Set([...drop, ...put.map(keyOf)])
+  const kept = rows.filter((row) => !touched.has(keyOf(row)))
+  return put.length > 0 ? [...kept, ...put].sort(order) : kept
 }
 
 /**
@@ -145,15 +137,22 @@ function shardsPatched(before, { put, drop }) {
   const shardByHash = new Map(before.shardByHash)
   /** @type {Set<string>} */
   const touched = new Set()
+  const touch = (/** @type {string} */ infoHash) => {
+    const shard = shardByHash.get(/** @type {ShardRow['infoHash']} */ (infoHash))
+    if (shard !== undefined) touched.add(modelKey(shard.model, shard.count))
+  }
   for (const infoHash of drop) {
-    touched.add(shardByHash.get(/** @type {ShardRow['infoHash']} */ (infoHash))?.model ?? '')
+    touch(infoHash)
     shardByHash.delete(/** @type {ShardRow['infoHash']} */ (infoHash))
   }
   for (const shard of put) {
-    touched.add(shardByHash.get(shard.infoHash)?.model ?? '').add(shard.model)
+    touch(shard.infoHash)
     shardByHash.set(shard.infoHash, shard)
+    touch(shard.infoHash)
   }
-  const anew = grouped([...shardByHash.values()].filter(({ model }) => touched.has(model)))
+  const anew = grouped(
+    [...shardByHash.values()].filter(({ model, count }) => touched.has(modelKey(model, count))),
+  )
   const shardsByModel = new Map(before.shardsByModel)
   for (const model of touched) {
     const shards = anew.get(model)
@@ -164,6 +163,13 @@ function shardsPatched(before, { put, drop }) {
 }
 
 /**
+ * Sets of different sizes under one name are different models.
+ * @param {string} name
+ * @param {number} count
+ */
+export const modelKey = (name, count) => `${count} ${name}`
+
+/**
  * @param {readonly ShardRow[]} shards
  * @returns {Map<string, ShardRow[]>}
  */
@@ -171,8 +177,9 @@ function grouped(shards) {
   /** @type {Map<string, ShardRow[]>} */
   const groups = new Map()
   for (const shard of shards) {
-    const group = groups.get(shard.model)
-    if (group === undefined) groups.set(shard.model, [shard])
+    const key = modelKey(shard.model, shard.count)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [shard])
     else group.push(shard)
   }
   for (const group of groups.values()) group.sort(byNumber)
@@ -186,11 +193,12 @@ function grouped(shards) {
  * @returns {readonly RatePoint[]}
  */
 function withRate(rates, time, { uploadBytesPerSecond, downloadBytesPerSecond }) {
-  const at = Math.floor(Date.parse(time) / 1000)
-  if (Number.isNaN(at)) return rates
+  const told = Math.floor(Date.parse(time) / 1000)
+  if (Number.isNaN(told)) return rates
   const last = rates.at(-1)
   // A clock that was set back starts the chart anew.
-  if (last !== undefined && at < last.at) return []
+  if (last !== undefined && told < last.at - MAX_LATE_SECONDS) return []
+  const at = Math.max(told, last?.at ?? told)
   const kept = rates.filter((point) => point.at > at - RATE_SECONDS && point.at < at)
   kept.push({ at, up: uploadBytesPerSecond, down: downloadBytesPerSecond })
   return kept
@@ -215,7 +223,7 @@ const byHostName = (a, b) => byNature(a.name, b.name) || byNature(a.hostId, b.ho
  * @param {ModelStatus} a
  * @param {ModelStatus} b
  */
-const byModelName = (a, b) => byNature(a.name, b.name)
+const byModelName = (a, b) => byNature(a.name, b.name) || a.count - b.count
 
 /**
  * @param {ShardRow} a

@@ -1,6 +1,7 @@
 /** What is shown of the matrix: a filter, the order, what is folded; and what the marks mean. */
 import { counted } from './format.js'
 import { h, Memo } from './preact.js'
+import { modelKey } from './state.js'
 import { changeView } from './store.js'
 
 /**
@@ -13,9 +14,11 @@ export class Toolbar extends Memo {
   /** @override */
   render() {
     const { view, models, shards, shown } = this.props
-    const sets = models.filter(({ count }) => count > 1)
-    const isAnyOpen = sets.some(({ name }) => !view.collapsed.has(name))
-    const fold = () => changeView({ collapsed: new Set(isAnyOpen ? sets.map(({ name }) => name) : []) })
+    // As in rows.js: a single file has no row that folds, unless several go by its name.
+    const sets = models.filter((model) => model.count > 1 || model.shards.flat().length > 1)
+    const keys = sets.map(({ name, count }) => modelKey(name, count))
+    const isAnyOpen = keys.some((key) => !view.collapsed.has(key))
+    const fold = () => changeView({ collapsed: new Set(isAnyOpen ? keys : []) })
     return h(
       'div',
       { class: 'toolbar' },
