@@ -8,6 +8,7 @@ import { type FileIdentity, identityOf, sameIdentityAfterRestart } from '../libr
 import { parseRecord, RECORD_FILE, readLimited, recordsFolder } from '../library/records.ts'
 import { checkServed } from '../library/served.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
+import { READ_FLAGS } from '../read-flags.ts'
 
 /** How old the picture of the records may be: asking for it again costs a `stat` a shard. */
 const REFRESH_MS = 2_000
@@ -87,7 +88,7 @@ export interface OpenShard extends AsyncDisposable {
 
 /** Opens a shard; null when what stands there is another file by now. */
 export async function openShard({ path, identity: hashed }: ShelfShard): Promise<OpenShard | null> {
-  const handle = await open(path, 'r').catch(() => null)
+  const handle = await open(path, READ_FLAGS).catch(() => null)
   if (handle === null) return null
   const identity = await identityOf(handle).catch(() => null)
   if (identity === null || !sameIdentityAfterRestart(hashed, identity)) {

@@ -3,8 +3,8 @@
  * header says where the last tensor ends, so a copy that lacks even one byte is known without reading the data.
  * What it cannot see are wrong bytes inside the data; that is what hashes are for.
  */
-import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { READ_FLAGS } from '../read-flags.ts'
 import { type GgufHeader, readGgufHeader } from './header.ts'
 import { FileShrank, type GgufRejection, grouped, HeaderCut, HeaderRejected, quoted } from './problem.ts'
 import type { ByteSource } from './window.ts'
@@ -46,9 +46,6 @@ export interface InspectOptions {
   readonly length?: number
 }
 
-/** Opening a named pipe would wait for a writer for ever without it; Windows has neither. */
-const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
-
 /**
  * Judges the file at `path`, reading no more than its header. Errors of the file system are thrown as they are,
  * and so is the signal's reason.
@@ -56,7 +53,7 @@ const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 export async function inspectGguf(path: string, options: InspectOptions = {}): Promise<GgufVerdict> {
   const { signal } = options
   signal?.throwIfAborted()
-  const file = await open(path, OPEN_FLAGS)
+  const file = await open(path, READ_FLAGS)
   try {
     const stats = await file.stat()
     if (!stats.isFile()) return { kind: 'invalid', code: 'not-gguf', reason: 'not a regular file' }

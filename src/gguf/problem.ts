@@ -35,9 +35,9 @@ export class HeaderCut extends Error {
 /** The file gave fewer bytes than it had when it was opened: somebody is changing it. */
 export class FileShrank extends Error {}
 
-/** A number as people read it: `1,234,567`. */
+/** A whole number as people read it: `1,234,567`. `toLocaleString` takes 9 ms the first time, for every file that is right. */
 export function grouped(number: number | bigint): string {
-  return number.toLocaleString('en-US')
+  return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
 /** Longer names would hide the sentence they stand in. */

@@ -4,8 +4,9 @@
  * (was it written to?) and at the path (is it still this file?): any difference throws the result away.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { UsageError } from '../errors.ts'
+import { READ_FLAGS } from '../read-flags.ts'
 import { CutShort, type HashShare, hashWhole, helpHash, newControl, newShare } from './hash-share.ts'
 import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
 
@@ -31,9 +32,6 @@ export interface HashOptions {
   readonly onOpened?: (share: HashShare) => void
 }
 
-/** Opening must not block for ever on a FIFO that took the file's place. */
-const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
-
 /**
  * Reads and hashes the file.
  * @throws what opening and reading throw; Cancelled; UsageError `not-a-file` or `empty`
@@ -43,7 +41,7 @@ export function hashBytes(
   pieceLength: number,
   { control = newControl(), onProgress, onOpened }: HashOptions = {},
 ): HashedResult {
-  const fd = openSync(path, OPEN_FLAGS)
+  const fd = openSync(path, READ_FLAGS)
   try {
     const stats = fstatSync(fd, { bigint: true })
     if (!stats.isFile()) throw new UsageError('not-a-file', `${path} is not a regular file`)
@@ -73,7 +71,7 @@ export function hashBytes(
  * @throws what opening and reading throw, Cancelled; whatever it is, the other thread does what is left
  */
 export function helpHashBytes(share: HashShare): void {
-  const fd = openSync(share.path, OPEN_FLAGS)
+  const fd = openSync(share.path, READ_FLAGS)
   try {
     // Another file by now: the other thread will find that out at its end, and these bytes are none of its.
     if (sameIdentity(share.identity, identityOfStats(fstatSync(fd, { bigint: true })))) helpHash(fd, share)

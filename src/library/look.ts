@@ -2,7 +2,7 @@
 import type { BigIntStats } from 'node:fs'
 import { lstat, stat } from 'node:fs/promises'
 import { messageOf, systemCode } from '../errors.ts'
-import { mayFollow } from './links.ts'
+import { mayReach } from './links.ts'
 
 /** `nothing` also stands for folders, whatever they are called: what is in them is found by itself. */
 export type Sight =
@@ -15,11 +15,11 @@ export const FAILED_EARLY: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ha
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 
-/** Looks at `path`, through symbolic links. Never throws. */
-export async function lookAt(path: string): Promise<Sight> {
+/** Looks at `path` below `root`, through symbolic links. Never throws. */
+export async function lookAt(path: string, root: string): Promise<Sight> {
   try {
     const stats = await stat(path, { bigint: true })
-    if (stats.isFile()) return (await mayFollow(path, stats)) ? { kind: 'file', stats } : foreignLink
+    if (stats.isFile()) return (await mayReach(path, root, stats)) ? { kind: 'file', stats } : foreignLink
     if (stats.isDirectory()) return { kind: 'nothing' }
     return { kind: 'unusable', code: 'not-a-file', reason: 'it is a device, a pipe or a socket' }
   } catch (error) {
@@ -36,7 +36,7 @@ const foreignLink: Sight = {
   kind: 'unusable',
   code: 'foreign-link',
   reason:
-    'it is a link that another user laid to a file of somebody else; remove it, or lay it yourself if that is meant',
+    'a link that another user laid leads to it, and it is somebody else’s; remove that, or lay it yourself if it is meant',
 }
 
 const unusableLink: Sight = {

@@ -8,6 +8,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf, systemCode } from '../errors.ts'
+import { READ_FLAGS } from '../read-flags.ts'
 import { writeFileAtomic } from './atomic-file.ts'
 import { checkServed } from './served.ts'
 import type { ShardFile } from './shard-state.ts'
@@ -53,6 +54,8 @@ export interface RecheckOptions {
 interface Position {
   /** The shard that is being read, or was the last to be (`isDone`); '' before the first. */
   path: string
+  /** Of that shard: another may stand there when it goes on. */
+  infoHash: string
   /** Its next piece. */
   piece: number
   isDone: boolean
@@ -66,6 +69,7 @@ interface Position {
 
 const FRESH: Position = {
   path: '',
+  infoHash: '',
   piece: 0,
   isDone: false,
   startedAt: 0,
@@ -138,8 +142,9 @@ export class Rechecker implements AsyncDisposable {
     }
     if (next === null) this.#endPass()
     else if (isBetween) Object.assign(position, { startedAt: Date.now(), shards: 0, bad: 0, bytes: 0 })
-    if (next !== null && next.path !== position.path) {
-      Object.assign(position, { path: next.path, piece: 0, isDone: false })
+    if (next !== null && (next.path !== position.path || next.infoHash !== position.infoHash)) {
+      const { path, infoHash } = next
+      Object.assign(position, { path, infoHash, piece: 0, isDone: false })
     }
     return next
   }
@@ -156,7 +161,7 @@ export class Rechecker implements AsyncDisposable {
     const check = checkServed(shard)
     const count = shard.pieces.length / DIGEST_BYTES
     try {
-      await using file = await open(shard.path, 'r')
+      await using file = await open(shard.path, READ_FLAGS)
       while (position.piece < count && this.#goesOn(shard)) {
         const { piece } = position
         const digest = await this.#hashPiece(file, shard, piece)
@@ -228,7 +233,7 @@ class BadPiece extends Error {}
 async function load(stateDir: string): Promise<Position> {
   try {
     const saved = JSON.parse(await readFile(join(stateDir, STATE_FILE), 'utf8')) as Record<string, unknown>
-    const { version, path, isDone } = saved
+    const { version, path, infoHash, isDone } = saved
     if (version !== STATE_VERSION || typeof path !== 'string') return { ...FRESH }
     const count = (key: keyof Position): number => {
       const value = saved[key]
@@ -242,7 +247,7 @@ async function load(stateDir: string): Promise<Position> {
       bad: count('bad'),
       bytes: count('bytes'),
     }
-    return { path, isDone: isDone === true, ...numbers }
+    return { path, infoHash: String(infoHash), isDone: isDone === true, ...numbers }
   } catch {
     return { ...FRESH }
   }

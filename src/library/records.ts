@@ -11,7 +11,7 @@ import type { Log } from '../log.ts'
 import { buildInfo, type TorrentInfo } from '../metainfo/create.ts'
 import { pieceLengthFor } from '../metainfo/piece-length.ts'
 import { TEMPORARY_FILE, writeFileAtomic } from './atomic-file.ts'
-import { type FileIdentity, identityFromJson, identityToJson } from './identity.ts'
+import { type FileIdentity, identityFromJson, identityToJson, sameIdentityAfterRestart } from './identity.ts'
 import { shardNameProblem } from './shard-name.ts'
 
 /** One shard as it was when it was hashed. */
@@ -108,6 +108,12 @@ export class ShardRecords {
 
   get(path: string): ShardRecord | undefined {
     return this.#byPath.get(path)
+  }
+
+  /** The record of the file that stands at `path`; undefined when that was changed since, or is another. */
+  of(path: string, identity: FileIdentity): ShardRecord | undefined {
+    const record = this.#byPath.get(path)
+    return record && sameIdentityAfterRestart(record.identity, identity) ? record : undefined
   }
 
   /** The paths that have a record. */

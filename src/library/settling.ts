@@ -1,7 +1,7 @@
 /** How a file settles: what is carried over from before, from when its quiet counts, and what follows from it. */
 import type { BigIntStats } from 'node:fs'
 import { systemCode } from '../errors.ts'
-import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
+import { type FileIdentity, identityOf, identityOfStats, sameIdentity } from './identity.ts'
 import { unreadable } from './look.ts'
 import { shardNameProblem } from './shard-name.ts'
 import { FOR_GOOD, type Rejected, type Settling, type Verdict } from './shard-state.ts'
@@ -95,7 +95,12 @@ export async function decideOn(
     return { kind: 'wait', forMs: restMs, ...(isChanging && { because }) }
   }
   try {
-    state.evidence ??= await gatherEvidence(path, stats, signal)
+    if (state.evidence === undefined) {
+      const evidence = await gatherEvidence(path, stats, signal)
+      // What was read may be newer than what was seen: the next look begins anew with it.
+      if (!sameIdentity(state.identity, await identityOf(path))) return { kind: 'wait', forMs: 0 }
+      state.evidence = evidence
+    }
     const step = await nextStep({ path, name, identity: state.identity }, state.evidence, quietMs, times)
     if (step.kind !== 'reject') return step
     const { code, reason } = step

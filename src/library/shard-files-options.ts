@@ -9,7 +9,9 @@ import type { SettleTimes } from './wholeness.ts'
 export interface ShardFilesOptions {
   /** The path below its folder, for messages. */
   readonly relative: (path: string) => string
-  /** Whether the folder that a path is in stands at all. */
+  /** The folder of the library that a path is in. */
+  readonly rootOf: (path: string) => string
+  /** Whether that stands at all. */
   readonly isMounted: (path: string) => Promise<boolean>
   readonly naming: Naming
   readonly pool: Pick<HashPool, 'hash'>

@@ -6,7 +6,7 @@
 import type { BigIntStats } from 'node:fs'
 import { type Adoption, Adoptions } from './adoptions.ts'
 import { hashShard } from './hash-shard.ts'
-import { type FileIdentity, identityOfStats, sameIdentity, sameIdentityAfterRestart } from './identity.ts'
+import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
 import { lookAt, type Sight } from './look.ts'
 import { isAsMade, type ShardRecord } from './records.ts'
 import { decideOn, rejectionKey, restOf, settlingOf } from './settling.ts'
@@ -33,6 +33,7 @@ export class ShardFiles {
       seed: (path, record) => this.#seed(path, record),
       withdraw: (path, shard, reason) => this.#withdraw(path, shard, reason),
       reject: (path, identity, verdict) => this.#reject(path, identity, verdict),
+      isSuspect: (path) => this.#options.records.get(path)?.isSuspect === true,
     })
     this.#adoptions = new Adoptions(options.signal)
     options.signal.addEventListener('abort', () => {
@@ -68,7 +69,7 @@ export class ShardFiles {
 
   async #look(path: string, adoption: Adoption | undefined): Promise<void> {
     const known = this.#states.has(path)
-    const sight = await lookAt(path)
+    const sight = await lookAt(path, this.#options.rootOf(path))
     const unwanted = !known && sight.kind !== 'nothing' && !(await this.#isWanted(path))
     if (this.#options.signal.aborted) return
     if (unwanted) return this.#options.onDecided(path)
@@ -98,7 +99,7 @@ export class ShardFiles {
     switch (state?.kind) {
       case undefined:
       case 'alias':
-        if (this.#twins.follow(path, identity) || this.#resume(path, identity)) return
+        if (this.#takeUp(path, identity)) return
         this.#settle(path, stats)
         break
       case 'seeding':
@@ -117,14 +118,20 @@ export class ShardFiles {
         break
       case 'rejected':
         if (same && !state.retry) return
-        if (!same) this.#suspects.clear(path)
+        if (state.identity === undefined) {
+          // It could not be looked at (a disk that was away): it may be just what it was.
+          if (suspicion !== undefined) await this.#options.records.suspect(path)
+          if (this.#options.signal.aborted || this.#takeUp(path, identity)) return
+        } else if (!same) this.#suspects.clear(path)
         this.#settle(path, stats, state)
         break
       case 'settling':
         if (!same) this.#settle(path, stats, state)
         break
     }
-    if (this.#states.get(path)?.kind === 'settling' && this.#twins.follow(path, identity)) return
+    const isSuspect = this.#options.records.of(path, identity)?.isSuspect === true
+    const mayFollow = this.#states.get(path)?.kind === 'settling' && !isSuspect
+    if (this.#options.signal.aborted || (mayFollow && this.#twins.follow(path, identity))) return
     await this.#advance(path, stats)
   }
 
@@ -141,12 +148,16 @@ export class ShardFiles {
     return true
   }
 
-  /** A shard that was hashed before and did not change since needs no look inside, and no rest. */
-  #resume(path: string, identity: FileIdentity): boolean {
-    const record = this.#options.records.get(path)
-    if (record === undefined || !sameIdentityAfterRestart(record.identity, identity)) return false
-    if (record.isSuspect) this.#suspects.withdraw(path, { ...record, identity })
-    if (record.isSuspect || !isAsMade(record, this.#options.naming.called(path))) return false
+  /** True when what is known of the file, under this path or another, is all there is to it; a suspect is read again. */
+  #takeUp(path: string, identity: FileIdentity): boolean {
+    const record = this.#options.records.of(path, identity)
+    if (record?.isSuspect) {
+      this.#suspects.withdraw(path, { ...record, identity })
+      return false
+    }
+    if (this.#twins.follow(path, identity)) return true
+    // Hashed before, and not changed since: it needs no look inside, and no rest.
+    if (record === undefined || !isAsMade(record, this.#options.naming.called(path))) return false
     this.#seed(path, { ...record, identity })
     return true
   }
@@ -222,12 +233,11 @@ export class ShardFiles {
     if (isCurrent()) this.#seed(path, hashed.record)
   }
 
-  /**
-   * The file changed while it was hashed: all that was known of it is void, and the next look begins anew.
-   */
+  /** The file changed while it was hashed: all that was known of it is void, and the next look begins anew. */
   #restart(path: string): void {
+    const followers = this.#states.followersOf(path)
     this.#states.delete(path)
-    this.#options.loop.mark(path)
+    this.#twins.stir([path, ...followers])
   }
 
   #seed(path: string, record: ShardRecord): void {
@@ -253,7 +263,8 @@ export class ShardFiles {
   ): void {
     const before = this.#states.get(path)
     const followers = this.#states.followersOf(path)
-    if (before?.kind === 'seeding') this.#withdraw(path, before.shard, reason)
+    // Its record stays: who cannot be looked at now may be the same file later.
+    if (before?.kind === 'seeding') this.#options.listener.onGone(before.shard, reason)
     if (before?.kind === 'hashing') before.abort.abort(new Error(reason))
     const state: Rejected = { kind: 'rejected', identity, code, reason, retry, isOfContent }
     const earlier = before !== undefined && 'rejectedAs' in before ? before.rejectedAs : undefined
@@ -268,6 +279,7 @@ export class ShardFiles {
   async #lose(path: string): Promise<void> {
     const before = this.#states.get(path)
     if (before?.kind === 'seeding') await this.#twins.passOn(path, before.shard)
+    if (this.#options.signal.aborted) return
     const state = this.#states.get(path)
     const followers = this.#states.followersOf(path)
     this.#states.delete(path)

@@ -72,6 +72,7 @@ export class ShardLibrary implements AsyncDisposable {
    * told.
    */
   #scan: { readonly files: number; readonly undecided: Set<string> } | undefined
+  #isRescanning = false
   #rescanTimer: NodeJS.Timeout | undefined
   #extraRescanTimer: NodeJS.Timeout | undefined
   #started: Promise<void> | undefined
@@ -91,6 +92,7 @@ export class ShardLibrary implements AsyncDisposable {
     })
     this.#files = new ShardFiles({
       relative: (path) => this.#relative(path),
+      rootOf: (path) => this.#rootOf(path),
       isMounted: (path) => stands(this.#rootOf(path)),
       naming: this.#naming,
       pool,
@@ -200,8 +202,14 @@ export class ShardLibrary implements AsyncDisposable {
     watcher.start()
   }
 
+  /** One at a time: on a slow server one may take longer than the time to the next, and end after it. */
   async #rescan(): Promise<void> {
-    for (const path of await this.#list()) this.#loop.mark(path)
+    if (this.#isRescanning) return this.#rescanSoon()
+    this.#isRescanning = true
+    const found = await this.#list().finally(() => {
+      this.#isRescanning = false
+    })
+    for (const path of found) this.#loop.mark(path)
     for (const path of this.#files.states.keys()) this.#loop.mark(path)
   }
 

@@ -1,6 +1,6 @@
 /** Shards that somebody found not to be what was hashed although the file system saw no change. */
-import type { InfoHash } from '../metainfo/info-hash.ts'
-import { type FileIdentity, sameIdentity } from './identity.ts'
+import { sameIdentity } from './identity.ts'
+import type { ShardRecord } from './records.ts'
 
 /** Said of a file whose bytes went bad where they lay. */
 export const ROTTEN = {
@@ -9,10 +9,7 @@ export const ROTTEN = {
     'its bytes are not what they were, and the file system saw no change; check the disk, and copy the file again',
 }
 
-interface Content {
-  readonly identity: FileIdentity
-  readonly infoHash: InfoHash
-}
+type Content = Pick<ShardRecord, 'identity' | 'pieceLength' | 'pieces' | 'sha256'>
 
 /** What is remembered of suspected files, by path. */
 export class Suspects {
@@ -33,8 +30,9 @@ export class Suspects {
   }
 
   /** The shard was withdrawn on suspicion; what it turns out to be is compared with this. */
-  withdraw(path: string, { identity, infoHash }: Content): void {
-    this.#withdrawn.set(path, { identity, infoHash, times: this.timesOf(path) + 1 })
+  withdraw(path: string, { identity, pieceLength, pieces, sha256 }: Content): void {
+    const times = this.timesOf(path) + 1
+    this.#withdrawn.set(path, { identity, pieceLength, pieces, sha256, times })
   }
 
   /** How often in a row the file was withdrawn on suspicion. */
@@ -58,9 +56,11 @@ export class Suspects {
   }
 
   /** Other content than before under the same identity: that is damage, not a new shard. */
-  isRotten(path: string, { identity, infoHash }: Content): boolean {
+  isRotten(path: string, found: Content): boolean {
     const before = this.#withdrawn.get(path)
-    return before !== undefined && sameIdentity(before.identity, identity) && before.infoHash !== infoHash
+    return (
+      before !== undefined && sameIdentity(before.identity, found.identity) && !sameContent(before, found)
+    )
   }
 
   /** The file changed in the open, or is gone: nothing is held against what comes next. */
@@ -69,4 +69,9 @@ export class Suspects {
     this.#withdrawn.delete(path)
     this.#failedReads.delete(path)
   }
+}
+
+/** Whatever it was called then, and is called now: the infohash would tell the names apart, too. */
+function sameContent(a: Content, b: Content): boolean {
+  return a.pieceLength === b.pieceLength ? Buffer.compare(a.pieces, b.pieces) === 0 : a.sha256 === b.sha256
 }

@@ -17,10 +17,13 @@ export interface TwinsOptions {
   readonly loop: Pick<LookLoop, 'mark' | 'run'>
   readonly listener: Pick<LibraryListener, 'onAlias' | 'onGone'>
   readonly relative: (path: string) => string
+  readonly rootOf: (path: string) => string
   readonly onDecided: (path: string) => void
   readonly seed: (path: string, record: ShardRecord) => void
   readonly withdraw: (path: string, shard: ShardFile, reason: string) => void
   readonly reject: (path: string, identity: FileIdentity, verdict: Verdict) => void
+  /** Whether something is held against the file at `path`, which only its own record can tell right from wrong. */
+  readonly isSuspect: (path: string) => boolean
   readonly signal: AbortSignal
 }
 
@@ -45,7 +48,7 @@ export class Twins {
   }
 
   #followLeader(path: string, identity: FileIdentity, leader: string): boolean {
-    const { naming, withdraw } = this.#options
+    const { naming, withdraw, isSuspect } = this.#options
     const state = this.#states.get(leader)
     const needsBoth = naming.needBoth(path, leader)
     if (state?.kind === 'seeding' && sameIdentity(state.identity, identity)) {
@@ -56,7 +59,12 @@ export class Twins {
         if (isBetter) this.#alias(leader, state.identity, path)
         return true
       }
-    } else if (state?.kind === 'settling' && !needsBoth && naming.precedes(path, leader)) {
+    } else if (
+      state?.kind === 'settling' &&
+      !needsBoth &&
+      naming.precedes(path, leader) &&
+      !isSuspect(leader)
+    ) {
       // That one was only seen first.
       this.#states.set(leader, { kind: 'alias', identity: state.identity, of: path, isTold: false })
       return false
@@ -84,7 +92,7 @@ export class Twins {
   /** The file of a shard that is gone may still stand under another path: then it is served from there. */
   async passOn(path: string, shard: ShardFile): Promise<void> {
     for (const heir of this.#states.followersOf(path)) {
-      const sight = await lookAt(heir)
+      const sight = await lookAt(heir, this.#options.rootOf(heir))
       const stands = sight.kind === 'file' && sameIdentity(identityOfStats(sight.stats), shard.identity)
       const isFree = this.#states.get(heir)?.kind === 'alias' && !this.#options.signal.aborted
       if (stands && isFree) return this.#seedAs(heir, shard, shard.identity)

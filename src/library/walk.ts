@@ -3,7 +3,7 @@
  * once however many links lead to it. Bounded, because a folder given by mistake can be a whole disk.
  */
 import type { Dirent } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { systemCode, UsageError } from '../errors.ts'
 import { mayFollow } from './links.ts'
@@ -69,7 +69,10 @@ export async function findShards(
     for (const entry of list) {
       if (isHiddenName(entry.name) || (isStore && entry.name === MANIFESTS_FOLDER)) continue
       const child = join(path, entry.name)
-      if (await isFolder(entry, child)) {
+      if (await isUndecodable(entry, child)) {
+        if (entry.isDirectory() || isShardName(entry.name))
+          warn(`${child} cannot be opened: its name is not UTF-8; rename it`)
+      } else if (await isFolder(entry, child)) {
         if (depth + 1 > MAX_DEPTH) warn(`${child} is not looked into: more than ${MAX_DEPTH} folders deep`)
         else if (!entry.isSymbolicLink() || (await isNewFolder(child, around))) {
           folders.push({ path: child, depth: depth + 1 })
@@ -149,6 +152,15 @@ async function readFolder(path: string, root: string, warn: Warn): Promise<reado
     }
     return []
   }
+}
+
+/** Node replaces what is not UTF-8 in a name, and the name it gives then leads to no file. */
+async function isUndecodable({ name }: Dirent, path: string): Promise<boolean> {
+  if (!name.includes('\ufffd')) return false
+  return await lstat(path).then(
+    () => false,
+    (error) => systemCode(error) === 'ENOENT',
+  )
 }
 
 async function isFolder(entry: Dirent, path: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import type { BigIntStats } from 'node:fs'
 import { lstat, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type GgufVerdict, inspectGguf } from '../gguf/inspect.ts'
+import { READ_FLAGS } from '../read-flags.ts'
 import type { FileIdentity } from './identity.ts'
 import { writerOf } from './open-writers.ts'
 import { companionsOf } from './shard-name.ts'
@@ -142,7 +143,7 @@ async function doubtOf(
   if (blocks * 512n < size) return 'it takes less space on disk than its length; perhaps still being filled'
   const length = Math.min(header.tensors.at(-1)?.byteLength ?? 0, TAIL_BYTES)
   if (length === 0) return undefined
-  const file = await open(path, 'r')
+  const file = await open(path, READ_FLAGS)
   try {
     const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, minimumLength - length)
     const zeros = buffer.subarray(0, bytesRead).every((byte) => byte === 0)

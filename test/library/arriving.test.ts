@@ -63,22 +63,23 @@ test('an old incomplete file is rejected at once; a library with nothing in it i
 
 test('a file copied in slowly is seeded once, when it is whole, and never before', async (t) => {
   const { root, start } = await makeWorld(t)
-  const kit = await start()
+  // Never given up, however long a busy machine makes of the pauses.
+  const kit = await start({ times: { giveUpMs: 60_000 } })
   const source = join(root, '..', 'source.gguf')
   await writeModel(source, { bytes: BYTES, seed: 5 })
   const bytes = await readFile(source)
   const target = join(root, 'slow.gguf')
+  const isNoWait = (what: string): boolean => what !== 'waiting'
   for (let part = 0; part < 5; part++) {
-    assert.deepEqual(
-      kit.of('slow.gguf').filter((what) => what !== 'waiting' && what !== 'rejected'),
-      [],
-    )
+    assert.deepEqual(kit.of('slow.gguf').filter(isNoWait), [])
     await appendFile(target, bytes.subarray((part * BYTES) / 5, ((part + 1) * BYTES) / 5))
     // Pauses longer than the settle time: the header alone says that more is to come.
     if (part < 4) await delay(TIMES.settleMs * 1.5)
+    if (part === 0) await kit.heard('waiting', 'slow.gguf')
   }
   await kit.heard('shard', 'slow.gguf')
-  assert.deepEqual(kit.of('slow.gguf'), ['waiting', 'hashing', 'shard'])
+  assert.deepEqual(kit.of('slow.gguf').filter(isNoWait), ['hashing', 'shard'])
+  assert.equal(kit.hashes(), 1)
   assert.equal(kit.shards[0]?.length, BYTES)
 })
 

@@ -1,10 +1,12 @@
 /** Symbolic links under a library: of files and folders, in circles, to nothing, turned elsewhere. */
 import assert from 'node:assert/strict'
-import { appendFile, chmod, mkdir, rename, rm, symlink } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { appendFile, chmod, lchown, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isStraight, listShards } from '../../src/library/walk.ts'
 import { writeModel } from '../helpers/gguf.ts'
+import { ROOT_USER, skipUnless } from '../helpers/requirements.ts'
 import { makeWorld } from './library-kit.ts'
 
 const BYTES = 200_000
@@ -99,6 +101,43 @@ test('folders too deep and folders that cannot be read are named once; the rest 
   assert.match(warnings.join('\n'), /more than 16 folders deep/)
   // Root reads what its mode forbids.
   if (process.getuid?.() !== 0) assert.match(warnings.join('\n'), /closed cannot be read \(EACCES\)/)
+})
+
+test('a folder that another user turned into a link is not followed, though its shards were known', {
+  skip: skipUnless(ROOT_USER),
+}, async (t) => {
+  const { root, start } = await makeWorld(t)
+  const [sub, secret] = [join(root, 'sub'), join(root, '..', 'secret')]
+  for (const folder of [sub, secret]) await mkdir(folder)
+  await writeModel(join(sub, 'a.gguf'), { bytes: BYTES, seed: 16 })
+  await writeModel(join(secret, 'a.gguf'), { bytes: BYTES, seed: 17 })
+  const kit = await start({ rescanMs: 100 })
+  await kit.heard('shard', join('sub', 'a.gguf'))
+  await symlink(secret, join(root, '.link'))
+  await lchown(join(root, '.link'), 1234, 1234)
+  renameSync(sub, join(root, '.sub')) // with no look between this and the next
+  renameSync(join(root, '.link'), sub)
+  assert.match(await kit.heard('rejected', join('sub', 'a.gguf')), /^foreign-link/)
+  assert.equal(kit.shards.length, 1)
+})
+
+test('a name that is not UTF-8 leads to no file, which is said; one that only looks so is seeded', async (t) => {
+  if (process.platform !== 'linux') return t.skip('file systems elsewhere refuse such names')
+  const { root, start } = await makeWorld(t)
+  const latin1 = (name: string): Buffer => Buffer.from(join(root, name), 'latin1')
+  await writeModel(join(root, 'odd \ufffd.gguf'), { bytes: BYTES, seed: 14 })
+  await writeModel(join(root, 'moved'), { bytes: BYTES, seed: 15 })
+  await rename(join(root, 'moved'), latin1('modèle.gguf'))
+  await mkdir(latin1('modèles'))
+  const kit = await start({ rescanMs: 100 })
+  await kit.heard('shard', 'odd \ufffd.gguf')
+  assert.deepEqual(kit.scanned, [{ files: 1, seeding: 1, rejected: 0, waiting: 0 }])
+  assert.deepEqual(
+    kit.warnings.toSorted(),
+    ['mod\ufffdle.gguf', 'mod\ufffdles'].map(
+      (name) => `${join(root, name)} cannot be opened: its name is not UTF-8; rename it`,
+    ),
+  )
 })
 
 test('a file that may not be read is rejected, and seeded when it may', async (t) => {

@@ -135,7 +135,7 @@ test('a file that ends early, or is not there, fails what waits for it', async (
 test('an end that is given up, a closed file and stopped threads answer at once', async (t) => {
   const abort = new AbortController()
   const given = await world(t, { left: [0, 1, 2] })
-  const end = given.file.end(abort.signal) // pieces are missing: it would wait for ever
+  const end = given.file.end(abort.signal) // pieces are missing: it could only fail
   abort.abort(new Error('enough'))
   await assert.rejects(end, /enough/)
 

@@ -1,11 +1,14 @@
 /** The re-check of what is seeded: it reads everything, finds what rotted, keeps its rate, and knows where it was. */
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { constants } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Rechecker, type RecheckOptions, type RecheckPass } from '../../src/library/rechecker.ts'
 import type { ShardFile } from '../../src/library/shard-library.ts'
+import { buildInfo } from '../../src/metainfo/create.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { until } from '../helpers/until.ts'
@@ -115,6 +118,19 @@ test('a file that was changed in the open, or is gone, is not called rotten', as
   assert.deepEqual(watched.bad, [])
 })
 
+test('a pipe in the place of a shard does not hold it up', async (t) => {
+  const scene = await hashedShards(t)
+  const [first] = scene.shards as [ShardFile]
+  await rm(first.path)
+  if (spawnSync('mkfifo', [first.path]).status !== 0) return t.skip('no mkfifo')
+  t.after(() =>
+    writeFile(first.path, '', { flag: constants.O_WRONLY | constants.O_NONBLOCK }).catch(() => {}),
+  )
+  const watched = await start(t, scene)
+  assert.equal((await firstPass(watched)).shards, COUNT - 1)
+  assert.deepEqual(watched.bad, [])
+})
+
 test('it goes on where it was stopped', async (t) => {
   const scene = await hashedShards(t)
   // Each of the three pieces of a shard is preceded by a look: the sixth is in the middle of the second shard.
@@ -137,6 +153,25 @@ test('it goes on where it was stopped', async (t) => {
   assert.equal(pass.shards, COUNT, 'counted over both runs')
   const all = scene.shards.reduce((sum, { length }) => sum + length, 0)
   assert.ok(pass.bytes < all + 256 * 1024, `${pass.bytes} bytes read for ${all}`)
+})
+
+test('a shard that took the place of the one it was at is read from its beginning', async (t) => {
+  const scene = await hashedShards(t)
+  let looks = 0
+  const first = await start(t, scene, {
+    isSeeded: () => {
+      if (++looks === 6) void first.rechecker.stop()
+      return true
+    },
+  })
+  await until(() => looks >= 6, { timeoutMs: 30_000 })
+  await first.rechecker.stop()
+  const [a, b, c] = scene.shards as [ShardFile, ShardFile, ShardFile]
+  const pieces = Uint8Array.from(b.pieces, (byte, at) => (at === 0 ? byte ^ 1 : byte))
+  const { infoHash } = buildInfo({ ...b, pieces })
+  const watched = await start(t, { ...scene, shards: [a, { ...b, pieces, infoHash }, c] })
+  await firstPass(watched)
+  assert.deepEqual(watched.bad, ['b.gguf: re-check: piece 0 is not what was hashed'])
 })
 
 test('a damaged note of where it was means the beginning', async (t) => {

@@ -1,11 +1,21 @@
 /** What a library remembers from one run to the next, and what it does with memories that are wrong. */
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import {
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ShardRecords } from '../../src/library/records.ts'
 import { silentLog } from '../../src/log.ts'
-import { buildInfo } from '../../src/metainfo/create.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { until } from '../helpers/until.ts'
 import { type Kit, makeWorld, type World } from './library-kit.ts'
@@ -138,53 +148,32 @@ test('a state folder that cannot be written: seeded all the same, and said once 
   assert.match(kit.warnings.join('\n'), /b\.gguf is seeded, but hashed again after a restart/)
 })
 
-test('a shard that was only suspected is one again, and its record says so', async (t) => {
-  const world = await makeWorld(t)
-  await hashedOnce(world)
-  const kit = await world.start()
-  const before = await kit.heard('shard', 'a.gguf')
-  kit.library.recheck(join(world.root, 'a.gguf'), 'a read failed once')
-  assert.equal(await kit.heard('shard', 'a.gguf', 2), before)
-  await kit.library.stop()
-  const after = await world.start()
-  await after.heard('shard', 'a.gguf')
-  assert.equal(after.hashes(), 0)
-})
-
-test('bytes that went bad where they lay are not passed on as a new shard', async (t) => {
-  const world = await makeWorld(t)
-  await hashedOnce(world)
-  // A record that names other content under the same identity is what rot looks like: times cannot be set back.
-  const [file = ''] = await recordFiles(world)
-  const record = JSON.parse(await readFile(file, 'utf8'))
-  const shard = join(world.root, NAMES.find((name) => record.path.endsWith(name)) ?? '')
-  const pieces = new Uint8Array(20)
-  const { infoHash } = buildInfo({
-    name: record.name,
-    length: record.length,
-    pieceLength: record.pieceLength,
-    pieces,
-  })
-  await writeFile(
-    file,
-    JSON.stringify({ ...record, infoHash, pieces: Buffer.from(pieces).toString('base64') }),
-  )
-  const kit = await world.start()
-  const name = relative(world.root, shard)
-  await kit.heard('shard', name)
-  kit.library.recheck(shard, 'piece 0 is not what was hashed')
-  assert.match(await kit.heard('gone', name), /piece 0/)
-  assert.match(await kit.heard('rejected', name), /^rotten: its bytes are not what they were/)
-  // Nor after a restart, which would otherwise find a whole GGUF file it knows nothing of.
-  await kit.library.stop()
-  const again = await world.start()
-  assert.match(await again.heard('rejected', name), /^rotten/)
-  assert.ok(!again.of(name).includes('shard'))
-  // Copied again, it is a shard like any other; so it is after one more restart.
-  await writeFile(shard, await readFile(shard))
-  const healed = await again.heard('shard', name)
-  await again.library.stop()
-  const last = await world.start()
-  assert.equal(await last.heard('shard', name), healed)
-  assert.equal(last.hashes(), 0)
+test('a shard that could not be looked at for a while is the same one again: nothing is hashed', async (t) => {
+  const { root, start } = await makeWorld(t)
+  const [disk, away] = [join(root, '..', 'disk'), join(root, '..', 'disk.away')]
+  await mkdir(disk)
+  await writeModel(join(disk, 'a.gguf'), { bytes: BYTES, seed: 1 })
+  await symlink(join(disk, 'a.gguf'), join(root, 'a.gguf'))
+  const first = await start({ rescanMs: 100 })
+  const infoHash = await first.heard('shard', 'a.gguf')
+  await rename(disk, away)
+  await first.heard('gone', 'a.gguf')
+  await first.heard('rejected', 'a.gguf')
+  await rename(away, disk)
+  assert.equal(await first.heard('shard', 'a.gguf', 2), infoHash)
+  assert.equal(first.hashes(), 1)
+  await first.library.stop()
+  // Nor when it was not there at the start.
+  await rename(disk, away)
+  const second = await start({ rescanMs: 100 })
+  await second.heard('rejected', 'a.gguf')
+  await rename(away, disk)
+  assert.equal(await second.heard('shard', 'a.gguf'), infoHash)
+  assert.equal(second.hashes(), 0)
+  // Another file in its place is another shard.
+  await rename(disk, away)
+  await second.heard('rejected', 'a.gguf', 2)
+  await mkdir(disk)
+  await writeModel(join(disk, 'a.gguf'), { bytes: BYTES, seed: 2 })
+  assert.notEqual(await second.heard('shard', 'a.gguf', 2), infoHash)
 })

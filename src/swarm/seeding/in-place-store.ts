@@ -8,6 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { ChunkStore, ChunkStoreCallback, Torrent } from 'webtorrent'
 import { messageOf } from '../../errors.ts'
 import { HASH_LENGTH } from '../../metainfo/info-hash.ts'
+import { READ_FLAGS } from '../../read-flags.ts'
 import { answerGet, type BlockRange } from '../chunk-store.ts'
 import { BLOCK_BYTES, FrameLayout, HEAD_BYTES, WINDOW_BYTES } from './frames.ts'
 import type { FrameSource } from './upload-queue.ts'
@@ -229,7 +230,7 @@ export class InPlaceStore implements ChunkStore, FrameSource {
   }
 
   #open(): Promise<FileHandle> {
-    this.#handle ??= open(this.#file.path, 'r')
+    this.#handle ??= open(this.#file.path, READ_FLAGS)
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => void this.#closeHandle(), IDLE_CLOSE_MS)
     this.#idle.unref()
