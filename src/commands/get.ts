@@ -79,6 +79,8 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
   const { fleet, fleetKey } = args
   const key = names.length > 0 ? requireFleet(await chooseFleet({ fleet, fleetKey, dht })) : null
   const heard: { downloads?: Downloads } = {}
+  await using pool = new HashPool()
+  pool.expectDownload()
   const { promise: failed, resolve: fail } = Promise.withResolvers<SwarmError>()
   await using network = await Network.start(
     {
@@ -90,7 +92,6 @@ async function runGet(args: GetArguments, context: CommandContext): Promise<void
       onFailed: fail,
     },
   )
-  await using pool = new HashPool()
   const stop = new AbortController()
   void failed.then((error) => stop.abort(error))
   const signal = AbortSignal.any([context.signal, stop.signal])

@@ -102,6 +102,11 @@ export class HashPool {
     })
   }
 
+  /** A download is to come: its thread starts now, beside whatever else is to be done before. */
+  expectDownload(): void {
+    this.#readBack.start()
+  }
+
   /** Writes, checks and hashes a file as it is downloaded, in threads of their own: a download may take hours. */
   readBack(job: ReadBackJob): ReadBackFile {
     if (this.#stopped) throw new FailedError('stopped', `${job.path} is not read back: stopping`)

@@ -54,6 +54,11 @@ export class ReadBackThreads {
     this.#workerUrl = workerUrl
   }
 
+  /** Starts a thread; it waits as long for a file as one that has none any more. */
+  start(): void {
+    this.#thread()
+  }
+
   open(job: ReadBackJob): ReadBackFile {
     return this.#thread().open(++this.#lastId, job)
   }
@@ -85,6 +90,7 @@ class Thread {
     this.#worker.on('message', (reply: ReadBackReply) => this.#onReply(reply))
     this.#worker.on('error', (error) => this.#ended(error))
     this.#worker.on('exit', (code) => this.#ended(new Error(`its thread ended with code ${code}`)))
+    this.#rest()
   }
 
   get files(): number {
@@ -165,10 +171,13 @@ class Thread {
     this.#forget(id)
   }
 
-  /** A thread without files neither keeps the process alive nor stays for ever. */
   #forget(id: number): void {
     this.#files.delete(id)
-    if (this.#files.size > 0) return
+    if (this.#files.size === 0) this.#rest()
+  }
+
+  /** A thread without files neither keeps the process alive nor stays for ever. */
+  #rest(): void {
     this.#worker.unref()
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => void this.stop(), IDLE_MS).unref()
