@@ -13,13 +13,12 @@ import { type FileShelf, openShard, type ShelfShard } from '../fleet/file-shelf.
 import type { Log } from '../log.ts'
 import { type Answer, errorAnswer, jsonAnswer, send } from './answer.ts'
 import { type ByteRange, readRange } from './range.ts'
+import { Transfers } from './transfers.ts'
 
 export const FILES_PATH = '/files'
 
 /** Read and sent at once; its identity is looked at for each. */
 const WINDOW_BYTES = 1024 * 1024
-/** Each holds a descriptor and two windows; whoever comes later is told to try again. */
-const MAX_TRANSFERS = 64
 const RETRY_AFTER_SECONDS = '5'
 
 type Headers = Readonly<Record<string, string>>
@@ -37,7 +36,7 @@ export const isFilePath = (path: string): boolean =>
   path.startsWith(`${FILES_PATH}/`) && path.length > FILES_PATH.length + 1
 
 export function createFileRoutes(shelf: FileShelf, log: Log): FileRoutes {
-  let transfers = 0
+  const transfers = new Transfers()
   return (request, response, path, headers) => {
     if (path !== FILES_PATH && !path.startsWith(`${FILES_PATH}/`)) return false
     const refuse = (answer: Answer): void => send(request, response, answer, headers)
@@ -45,12 +44,12 @@ export function createFileRoutes(shelf: FileShelf, log: Log): FileRoutes {
       if (path === FILES_PATH || path === `${FILES_PATH}/`) return refuse(await listing(shelf))
       const found = await find(shelf, path.slice(FILES_PATH.length + 1))
       if ('status' in found) return refuse(found)
-      if (transfers >= MAX_TRANSFERS) return refuse(busy())
-      transfers++
+      const address = request.socket.remoteAddress ?? ''
+      if (!transfers.begin(address)) return refuse(busy())
       try {
         await give(found, request, response, headers)
       } finally {
-        transfers--
+        transfers.end(address)
       }
     }
     run().catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { hashFile } from '../../src/library/hash-file.ts'
 import { pieceLengthFor } from '../../src/metainfo/piece-length.ts'
 import { readRange } from '../../src/web/range.ts'
+import { Transfers } from '../../src/web/transfers.ts'
 import { until } from '../helpers/until.ts'
 import { ask, rawSocket } from './clients.ts'
 import { MadeSource, startWeb } from './fleet-kit.ts'
@@ -129,6 +130,18 @@ test('what is not what was hashed is not given away; new records are seen', asyn
   await records.save({ ...hashed, path: file.path })
   await until(async () => (await get('/files/x.gguf')).body.length === length, { timeoutMs: 10_000 })
   assert.deepEqual(warnings, [])
+})
+
+test('one address elsewhere has a quarter of the transfers, and this machine all that are left', () => {
+  const transfers = new Transfers()
+  const begun = (address: string): number => {
+    let count = 0
+    while (transfers.begin(address)) count++
+    return count
+  }
+  assert.deepEqual(['10.0.0.1', '10.0.0.2', '127.0.0.1', '10.0.0.3'].map(begun), [16, 16, 32, 0])
+  transfers.end('10.0.0.1')
+  assert.deepEqual(['10.0.0.2', '10.0.0.1'].map(begun), [0, 1])
 })
 
 test('who goes before the file is open leaves no transfer behind', async (t) => {

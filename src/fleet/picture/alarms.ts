@@ -17,7 +17,8 @@ const MAX_ALARMS = 500
 /** Alarms told in the log of those that are raised, or over, at the same time. */
 const MAX_TOLD = 20
 
-type Raised = Omit<Alarm, 'since'>
+/** Sets of different sizes may share a name: `count` tells them apart. */
+type Raised = Omit<Alarm, 'since'> & { readonly count?: number }
 
 export class AlarmBoard {
   readonly #wantedReplicas: number
@@ -124,8 +125,8 @@ export class AlarmBoard {
     return this.#alarms
   }
 
-  #keep(raised: Raised, next: Map<string, Alarm>): void {
-    const key = [raised.kind, raised.infoHash, raised.hostId, raised.model].join(' ')
+  #keep({ count, ...raised }: Raised, next: Map<string, Alarm>): void {
+    const key = [raised.kind, raised.infoHash, raised.hostId, count, raised.model].join(' ')
     const known = this.#current.get(key)
     const message = printable(raised.message)
     const isSame = known?.message === message && known.severity === raised.severity
@@ -178,11 +179,11 @@ function modelAlarms({ name, shards, count, ambiguous }: ModelStatus): Raised[] 
     const [first = 0] = unknown
     const which = unknown.length === 1 ? `shard ${first}` : `${unknown.length} shards, the first is ${first},`
     const message = `model ${name}: ${which} of ${count} is on no host; seed what is missing`
-    raised.push({ kind: 'missing-shard', severity: 'critical', message, model: name })
+    raised.push({ kind: 'missing-shard', severity: 'critical', message, model: name, count })
   }
   if (ambiguous) {
     const message = `model ${name}: one name stands for different files; get them by infohash, and rename one of them`
-    raised.push({ kind: 'name-conflict', severity: 'critical', message, model: name })
+    raised.push({ kind: 'name-conflict', severity: 'critical', message, model: name, count })
   }
   return raised
 }

@@ -104,6 +104,22 @@ test('host-lost: until it is back or says goodbye, also after it is shown no mor
   )
 })
 
+test('missing-shard: two sets of one name and different sizes have one each', () => {
+  const { alarms, online } = setUp(1)
+  online(1, [
+    part(1, 3),
+    shardOf(200, { model: 'set', name: 'set-00001-of-00002.gguf', number: 1, count: 2 }),
+  ])
+  assert.deepEqual(
+    alarms('missing-shard').map(({ model, message }) => [model, / of (\d)/.exec(message)?.[1]]),
+    [
+      ['set', '2'],
+      ['set', '3'],
+    ],
+  )
+  assert.ok(alarms().every((alarm) => !('count' in alarm)))
+})
+
 test('missing-shard: a set of which nobody has all', () => {
   const { alarms, online, drop } = setUp(1)
   online(1, [part(1), part(3)])
