@@ -12,6 +12,8 @@ import type { DhtNode } from './dht.ts'
 
 /** Random part of the intervals, so that many shards do not come due together. */
 const JITTER = 0.1
+/** A bootstrap may restart in the middle of being told, and once more: so often it is told again without a pause. */
+const PROMPT_REMINDERS = 3
 /** Lookups under way at once: each asks about 20 nodes. */
 const PARALLEL = 8
 
@@ -254,7 +256,7 @@ export class Announcer {
 
   /**
    * A bootstrap that answers and does not know us has restarted with an empty memory, or came late:
-   * everything is announced again at once, and then ever more rarely, as some nodes never store anything.
+   * everything is announced again at each check, and soon ever more rarely, as some nodes never store anything.
    */
   async #checkBootstraps(now: number): Promise<void> {
     if (this.#checking) return
@@ -265,7 +267,8 @@ export class Announcer {
     if (!isForgotten) this.#reminders = 0
     const beacon = this.#entries.get(this.#beacon)
     if (!isForgotten || !beacon?.stored || now < this.#remindAt) return
-    this.#remindAt = now + backoff(++this.#reminders, this.#times.bootstrapCheckMs, this.#times.reannounceMs)
+    const late = ++this.#reminders - PROMPT_REMINDERS
+    if (late > 0) this.#remindAt = now + backoff(late, this.#times.bootstrapCheckMs, this.#times.reannounceMs)
     this.kick()
   }
 
