@@ -17,7 +17,7 @@ export interface ByteSource {
 const WINDOW_BYTES = 256 * 1024
 
 /** Eight times the largest header seen (a 262,144 token vocabulary, 15.8 MB). */
-export const MAX_HEADER_BYTES = 128 * 1024 * 1024
+const MAX_HEADER_BYTES = 128 * 1024 * 1024
 
 const UINT32_RANGE = 0x1_0000_0000
 

@@ -12,7 +12,7 @@ import { gatherEvidence, nextStep, type SettleTimes, type WaitReason } from './w
 const MAX_REST_MS = 600_000
 
 /** The first failure may be chance; a disk that keeps giving other bytes is read more and more seldom. */
-export function restAfter(strikes: number, settleMs: number): number {
+function restAfter(strikes: number, settleMs: number): number {
   return strikes > 1 ? Math.min(settleMs * 2 ** strikes, MAX_REST_MS) : 0
 }
 

@@ -11,7 +11,7 @@ export const GROUP = {
   general: 'General:',
 } as const
 
-export const LOG_FORMATS = ['pretty', 'json'] as const
+const LOG_FORMATS = ['pretty', 'json'] as const
 
 /** How a command talks. */
 export const OUTPUT_OPTIONS = {

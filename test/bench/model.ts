@@ -80,7 +80,4 @@ export interface Bench {
   readonly rounds: number
 }
 
-/** What went wrong for one contender does not end the run of the others. */
-export class ContenderFailed extends Error {}
-
 export const GB = 1e9

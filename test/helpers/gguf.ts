@@ -53,7 +53,7 @@ export function array(of: ValueType, list: readonly Plain[]): TypedValue {
 }
 
 /** Tensor types the tests use: number in the file, elements of a block, bytes of a block. */
-export const TENSOR_TYPES = {
+const TENSOR_TYPES = {
   f32: [0, 1, 4],
   f16: [1, 1, 2],
   q8_0: [8, 32, 34],
@@ -223,7 +223,7 @@ function padding(length: number, alignment: number): number {
 }
 
 /** The shortest file {@link writeModel} can write (longer names need a little more). */
-export const SMALLEST_MODEL_BYTES = 256
+const SMALLEST_MODEL_BYTES = 256
 
 const WRITE_CHUNK_BYTES = 1024 * 1024
 

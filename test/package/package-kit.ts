@@ -88,7 +88,7 @@ export function start(
 }
 
 /** Runs the installed command to its end, which must be a good one. */
-export async function succeed(
+async function succeed(
   t: TestContext,
   installed: Installed,
   args: readonly string[],

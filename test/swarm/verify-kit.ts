@@ -11,7 +11,7 @@ import { ended, PATIENCE_MS, scratchFolder, startBootstrap, startHost } from '..
 
 export const SHARD_BYTES = 1_500_000
 export const NAMES = ['tiny-00001-of-00002.gguf', 'tiny-00002-of-00002.gguf'] as const
-export const CHECK_COUNT = 10
+const CHECK_COUNT = 10
 
 export type VerifiedFleet = Pick<Fleet, 'folder' | 'keyFile' | 'bootstrap' | 'hosts' | 'memberArgs'>
 

@@ -75,7 +75,7 @@ export interface Parts {
   readonly isolated?: boolean
 }
 
-export function madeStatus({ hosts, shards, alarms = [], isolated = false }: Parts): FleetStatus {
+function madeStatus({ hosts, shards, alarms = [], isolated = false }: Parts): FleetStatus {
   const models = [...new Set(shards.map(({ model }) => model))].map((name) => ({
     name,
     architecture: 'llama',

@@ -26,8 +26,8 @@ import { modelKey } from './state.js'
  */
 
 /** Pixels, as in matrix.css. */
-export const MODEL_HEIGHT = 48
-export const SHARD_HEIGHT = 34
+const MODEL_HEIGHT = 48
+const SHARD_HEIGHT = 34
 
 /** @param {Row} row */
 export const heightOf = (row) =>

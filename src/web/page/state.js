@@ -211,7 +211,7 @@ const natural = new Intl.Collator('en', { numeric: true })
  * @param {string} a
  * @param {string} b
  */
-export const byNature = (a, b) => natural.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
+const byNature = (a, b) => natural.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0)
 
 /**
  * @param {HostRow} a

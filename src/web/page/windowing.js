@@ -41,7 +41,7 @@ export function visible(offsets, from, to, spare) {
  * @param {readonly number[]} offsets
  * @param {number} height
  */
-export function indexAt(offsets, height) {
+function indexAt(offsets, height) {
   let low = 0
   let high = offsets.length - 1
   while (low + 1 < high) {
