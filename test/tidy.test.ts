@@ -16,11 +16,11 @@ const MAX_FUNCTION_LINES = 70
 const MAX_COLUMNS = 130
 
 /** Which folders (or single files) of src each may import from, besides itself. */
-const BASE = ['errors.ts', 'log.ts', 'read-flags.ts']
+const BASE = ['errors.ts', 'log.ts', 'open-flags.ts']
 const PURE = ['gguf', 'metainfo', ...BASE]
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
-  'read-flags.ts': [],
+  'open-flags.ts': [],
   'log.ts': [],
   'config.ts': ['metainfo', ...BASE],
   gguf: BASE,

@@ -21,14 +21,14 @@ export const LISTEN_OPTIONS = {
     type: 'number',
     requiresArg: true,
     group: GROUP.network,
-    describe: 'BitTorrent port (TCP)',
+    describe: 'BitTorrent port (TCP); 0 picks a free one',
     defaultDescription: 'a free one',
   },
   'dht-port': {
     type: 'number',
     requiresArg: true,
     group: GROUP.network,
-    describe: 'DHT port (UDP)',
+    describe: 'DHT port (UDP); 0 picks a free one',
     defaultDescription: 'a free one',
   },
 } as const

@@ -8,7 +8,7 @@ import { type FileIdentity, identityOf, sameIdentityAfterRestart } from '../libr
 import { parseRecord, RECORD_FILE, readLimited, recordsFolder } from '../library/records.ts'
 import { checkServed } from '../library/served.ts'
 import type { InfoHash } from '../metainfo/info-hash.ts'
-import { READ_FLAGS } from '../read-flags.ts'
+import { READ_FLAGS } from '../open-flags.ts'
 
 /** How old the picture of the records may be: asking for it again costs a `stat` a shard. */
 const REFRESH_MS = 2_000

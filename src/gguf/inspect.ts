@@ -4,7 +4,7 @@
  * What it cannot see are wrong bytes inside the data; that is what hashes are for.
  */
 import { type FileHandle, open } from 'node:fs/promises'
-import { READ_FLAGS } from '../read-flags.ts'
+import { READ_FLAGS } from '../open-flags.ts'
 import { type GgufHeader, readGgufHeader } from './header.ts'
 import { FileShrank, type GgufRejection, grouped, HeaderCut, HeaderRejected, quoted } from './problem.ts'
 import type { ByteSource } from './window.ts'

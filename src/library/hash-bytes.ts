@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { UsageError } from '../errors.ts'
-import { READ_FLAGS } from '../read-flags.ts'
+import { READ_FLAGS } from '../open-flags.ts'
 import { CutShort, type HashShare, hashWhole, helpHash, newControl, newShare } from './hash-share.ts'
 import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
 

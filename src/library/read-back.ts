@@ -4,7 +4,8 @@
  * Runs in a worker thread; every call is one piece of work at most.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import { DATA_FLAGS } from '../open-flags.ts'
 import type { HashedResult } from './hash-bytes.ts'
 import { CHUNK_LENGTH } from './hash-share.ts'
 import { type FileIdentity, identityOfStats, sameIdentity } from './identity.ts'
@@ -21,8 +22,6 @@ export interface ReadBackJob {
 }
 
 const DIGEST_LENGTH = 20
-/** Not through a link: it would have us write anywhere. Windows has no such flag. */
-const FLAGS = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
 /**
  * Pieces that were checked before their turn are kept in memory up to so much, so that the SHA-256 need not read (and
  * check) them again. Several peers, or one that reads its disk in its own order, are some megabytes apart.
@@ -52,7 +51,7 @@ export class ReadBack {
   /** @throws what opening throws */
   constructor(job: ReadBackJob) {
     this.#job = job
-    this.#fd = openSync(job.path, FLAGS)
+    this.#fd = openSync(job.path, DATA_FLAGS)
     this.#states = new Uint8Array(job.pieces.length / DIGEST_LENGTH)
     for (const index of job.left) this.#states[index] = LEFT
     this.#digests = new Uint8Array(job.pieces.length)

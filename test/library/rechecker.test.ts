@@ -11,6 +11,7 @@ import type { ShardFile } from '../../src/library/shard-library.ts'
 import { buildInfo } from '../../src/metainfo/create.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { writeModel } from '../helpers/gguf.ts'
+import { program, skipUnless } from '../helpers/requirements.ts'
 import { until } from '../helpers/until.ts'
 import { makeWorld } from './library-kit.ts'
 
@@ -118,11 +119,13 @@ test('a file that was changed in the open, or is gone, is not called rotten', as
   assert.deepEqual(watched.bad, [])
 })
 
-test('a pipe in the place of a shard does not hold it up', async (t) => {
+test('a pipe in the place of a shard does not hold it up', {
+  skip: skipUnless(program('mkfifo')),
+}, async (t) => {
   const scene = await hashedShards(t)
   const [first] = scene.shards as [ShardFile]
   await rm(first.path)
-  if (spawnSync('mkfifo', [first.path]).status !== 0) return t.skip('no mkfifo')
+  assert.equal(spawnSync('mkfifo', [first.path]).status, 0)
   t.after(() =>
     writeFile(first.path, '', { flag: constants.O_WRONLY | constants.O_NONBLOCK }).catch(() => {}),
   )

@@ -4,7 +4,6 @@
  *
  *   <out>/.gguf-swarm/<infohash>/{data, metainfo.torrent, pieces.json, lock}
  */
-import { constants } from 'node:fs'
 import { link, lstat, open, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { asDiskError, DiskError, FailedError, systemCode } from '../../errors.ts'
@@ -13,6 +12,7 @@ import { formatBytes } from '../../log.ts'
 import type { InfoHash } from '../../metainfo/info-hash.ts'
 import { type Metainfo, parseMetainfo } from '../../metainfo/metainfo.ts'
 import { pieceCountOf } from '../../metainfo/piece-length.ts'
+import { DATA_FLAGS } from '../../open-flags.ts'
 import type { PartialFile, ResumeNote } from '../../swarm/lane/download-store.ts'
 import { type FolderLock, lockFolder } from '../folder-lock.ts'
 
@@ -22,9 +22,6 @@ const NOTE_VERSION = 1
 export const RESERVED_FREE_BYTES: number = 16 * 1024 * 1024
 /** What `stat` counts in, whatever the file system's own block is. */
 const STAT_BLOCK_BYTES = 512
-
-/** Not through a link: who else writes into the folder could have us write anywhere. Windows has no such flag. */
-const DATA_FLAGS = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
 
 async function requireNoLink(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => null)
