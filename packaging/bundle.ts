@@ -50,6 +50,9 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'webtorrent/lib/server.js': 'export let NodeServer, BrowserServer',
 }
 
+/** What is loaded late: a module of our own that stands for it and asks for it when it must. */
+const LOADED_LATE: Readonly<Record<string, string>> = { 'string-width': `${ROOT}packaging/string-width.ts` }
+
 /** A file of a package as one would import it. */
 const packagePath = (path: string): string =>
   path
@@ -66,13 +69,23 @@ const leaveOut: Plugin = {
   load: (id) => LEFT_OUT[id.replace(/^\0/, '')] ?? null,
 }
 
+const loadLate: Plugin = {
+  name: 'load-late',
+  resolveId(id, importer) {
+    const standIn = LOADED_LATE[id]
+    if (standIn === undefined) return null
+    // One version of the library for all, which is the one that this project depends on.
+    return importer === standIn ? this.resolve(id, standIn, { skipSelf: true }) : standIn
+  },
+}
+
 /** Writes the bundle to `folder` and gives the paths of every file that went into it. */
 export async function bundle(folder: string): Promise<readonly string[]> {
   await using build = await rolldown({
     cwd: ROOT,
     input: ENTRIES,
     platform: 'node',
-    plugins: [leaveOut],
+    plugins: [leaveOut, loadLate],
     transform: { target: TARGET, inject: { ...POLYFILLS } },
   })
   const { output } = await build.write({ dir: folder, format: 'esm', chunkFileNames: 'chunk-[hash].js' })

@@ -58,8 +58,8 @@ const builder = (yargs: Argv) =>
       ...FLEET_OPTIONS,
       ...JSON_OPTION,
     } as const)
-    .example('$0 get 0123…cdef -o ~/models', 'fetch by infohash, found by DHT')
-    .example("$0 get 'magnet:?xt=urn:btih:…'", 'fetch a magnet link into this folder')
+    .example('$0 get 0123...cdef -o ~/models', 'fetch by infohash, found by DHT')
+    .example("$0 get 'magnet:?xt=urn:btih:...'", 'fetch a magnet link into this folder')
     .example('$0 get tiny-llama --hf-layout', "into Hugging Face's cache, for other tools")
     .example('$0 get tiny-llama', 'fetch all shards of a model of the fleet')
 

@@ -70,7 +70,7 @@ async function runRecipe(args: RecipeArguments, context: CommandContext): Promis
 export const recipeCommand = {
   command: 'recipe <client> [what]',
   describe:
-    'Print how a standard client (qBittorrent, Transmission, aria2, …) joins this DHT and fetches from it',
+    'Print how a standard client (qBittorrent, Transmission, aria2 and others) joins this DHT and fetches from it',
   builder,
   run: runRecipe,
 }

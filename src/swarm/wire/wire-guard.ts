@@ -8,7 +8,7 @@ import { FailedError } from '../../errors.ts'
 import { dictionaryEnd, scanDictionary } from '../../metainfo/bencode-scan.ts'
 import { type InfoHash, infoHashOfInfo } from '../../metainfo/info-hash.ts'
 import { queueUploads } from '../seeding/upload-queue.ts'
-import { shareGroup } from './key-exchange.ts'
+import { replaceKeyExchange } from './key-exchange.ts'
 import { checkPieceClaims } from './piece-claims.ts'
 import { unsentBytes } from './unsent.ts'
 import { installReaders, readerOf } from './wire-reader.ts'
@@ -82,7 +82,7 @@ export function installWireGuard(): void {
     )
   }
   installed = true
-  shareGroup(encryptor)
+  replaceKeyExchange(encryptor)
   guardParser(prototype)
   installReaders(prototype, refuse)
   queueUploads(prototype, refuse)
