@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
 import { Random, TEST_SEED } from '../helpers/random.ts'
-import { assertGot, ended, PATIENCE_MS, scratchFolder, startGet, startHost } from '../helpers/swarm.ts'
-import { until } from '../helpers/until.ts'
+import { assertGot, ended, scratchFolder, startGet, startHost } from '../helpers/swarm.ts'
 import { type Liar, liar, OFFER, sendBlocks } from '../hostile/liar.ts'
 import { ID, type Message, message, type RawPeer, uint32 } from '../hostile/raw-peer.ts'
 import type { HashedShard } from './hashing-peer.ts'
 
 const BYTES = 10_000_000
+/** Whole ones, of 256 KiB each. */
+const PIECES = 38
 /** Slow enough that every bad peer gets its turn. */
 const UPLOAD_LIMIT = '1M'
 const NO_BOOTSTRAP = '127.0.0.1:9'
@@ -71,13 +72,13 @@ const BAD: Readonly<Record<string, Badness>> = {
       message(ID.haveNone),
       message(ID.unchoke),
       message(ID.have, uint32(0)),
-      message(ID.have, uint32(37)),
+      message(ID.have, uint32(PIECES - 1)),
     ],
   },
 }
 
 function asked(count: number): readonly Buffer[] {
-  return Array.from({ length: count }, (_, index) => message(ID.request, uint32(index % 38, 0, 16_384)))
+  return Array.from({ length: count }, (_, index) => message(ID.request, uint32(index % PIECES, 0, 16_384)))
 }
 
 async function startBadPeers(t: TestContext, shard: HashedShard): Promise<ReadonlyMap<string, Liar>> {
@@ -123,8 +124,4 @@ test('one honest host among ten bad peers', async (t) => {
     const caught = met.filter(({ messages }) => messages.some(({ id }) => id === ID.request))
     assert.equal(caught.length, 1, `${name} was asked on one connection only`)
   }
-  await until(() => [...bad.values()].every(({ met }) => met.every(({ closed }) => closed)), {
-    timeoutMs: PATIENCE_MS,
-    what: 'all are left',
-  })
 })

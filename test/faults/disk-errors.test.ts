@@ -16,9 +16,9 @@ import {
   scratchFolder,
   startHost,
   theError,
+  untilSaid,
   visibleFiles,
 } from '../helpers/swarm.ts'
-import { until } from '../helpers/until.ts'
 
 const NO_BOOTSTRAP = '127.0.0.1:9'
 const BYTES = 6_000_000
@@ -92,10 +92,7 @@ test('a disk that fails under the state of a host', { skip: skipUnless(MOUNTS) }
     await assertGot(await runGet(t, [infoHash], { bootstrap: NO_BOOTSTRAP, out, args: ['--peer', peer] }), [
       original,
     ])
-    await until(() => host.cli.stderr.includes(`${name} is seeded, but hashed again after a restart`), {
-      timeoutMs: PATIENCE_MS,
-      what: () => `a word about ${name}: ${host.cli.stderr}`,
-    })
+    await untilSaid(host.cli, `${name} is seeded, but hashed again after a restart`)
   }
 
   await t.test('full: what comes is served all the same, and said', async () => {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
 import type { CliEvent } from '../helpers/process.ts'
-import type { Random } from '../helpers/random.ts'
+import { Random } from '../helpers/random.ts'
 import { injectInto } from '../helpers/strace.ts'
 import { type Host, PATIENCE_MS, type Seeding, scratchFolder, startHost } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
@@ -19,6 +19,8 @@ const NO_BOOTSTRAP = '127.0.0.1:9'
 const SHARD_BYTES = 3_000_000
 /** Reads of the system's that a host makes of shards. */
 const READS = ['read', 'pread64', 'readv', 'preadv', 'preadv2']
+/** Of every shard; whole seconds can be put back exactly, and then only its ctime tells that a file was written to. */
+const WRITTEN_AT = new Date('2026-01-01')
 /** A rescan (60 s) and what a busy machine takes. */
 const RECOVERY_MS = 180_000
 
@@ -29,6 +31,8 @@ interface Victim {
   /** What it was, elsewhere. */
   readonly original: string
   readonly first: Seeding
+  /** Its own, as victims suffer at once: in whatever order they do, the seed decides what happens to each. */
+  readonly random: Random
 }
 
 /** A fault, from the moment it comes until the shard is served again as it was. */
@@ -44,7 +48,6 @@ export interface DiskWorld {
   readonly host: Host
   readonly folder: string
   readonly shards: string
-  readonly random: Random
   /** The victim called `name` and its reader. */
   victim(name: string): Promise<{ readonly victim: Victim; readonly reader: HashingPeer }>
   /** All readers so far. */
@@ -63,17 +66,20 @@ export async function diskWorld(
   for (const name of ['sound.gguf', ...names]) {
     await writeModel(join(originals, name), { bytes: SHARD_BYTES, seed: random.below(1_000_000), name })
     await copyFile(join(originals, name), join(shards, name))
+    await utimes(join(shards, name), WRITTEN_AT, WRITTEN_AT)
   }
   const host = await startHost(t, shards, { bootstrap: NO_BOOTSTRAP })
   const port = Number((await host.address()).split(':')[1])
   const readers: HashingPeer[] = []
   const victim = async (name: string) => {
+    const own = new Random(random.below(1_000_000_000))
     const [first, bytes] = await Promise.all([host.seeding(name), readFile(join(originals, name))])
     const reader = HashingPeer.start(t, port, { ...first, bytes })
     readers.push(reader)
-    return { victim: { name, path: join(shards, name), original: join(originals, name), first }, reader }
+    const paths = { path: join(shards, name), original: join(originals, name) }
+    return { victim: { name, ...paths, first, random: own }, reader }
   }
-  const world = { t, host, folder, shards, random, victim, readers }
+  const world = { t, host, folder, shards, victim, readers }
   await world.victim('sound.gguf')
   return world
 }
@@ -150,7 +156,7 @@ const withdrawnBy =
     await back(world, victim, mended)
   }
 
-async function flipByte({ random }: DiskWorld, { path }: Victim): Promise<void> {
+async function flipByte(_world: DiskWorld, { path, random }: Victim): Promise<void> {
   const at = random.between(4_096, SHARD_BYTES - 1)
   await using file = await open(path, 'r+')
   const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at)
@@ -161,7 +167,7 @@ export const DISK_FAULTS: readonly DiskFault[] = [
   {
     name: 'cut short',
     happen: withdrawnBy(
-      ({ random }, { path }) => truncate(path, random.between(1, SHARD_BYTES - 1)),
+      (_world, { path, random }) => truncate(path, random.between(1, SHARD_BYTES - 1)),
       /changed|shorter/,
     ),
   },
@@ -173,12 +179,12 @@ export const DISK_FAULTS: readonly DiskFault[] = [
     name: 'overwritten, with its old times put back',
     happen: withdrawnBy(async (world, victim) => {
       await flipByte(world, victim)
-      await utimes(victim.path, new Date(0), new Date(0))
+      await utimes(victim.path, WRITTEN_AT, WRITTEN_AT)
     }, /changed|not what was hashed/),
   },
   {
     name: 'replaced by another',
-    happen: withdrawnBy(async ({ folder, random }, { path }) => {
+    happen: withdrawnBy(async ({ folder }, { path, random }) => {
       const other = join(folder, `other-${random.below(1_000_000)}.gguf`)
       await writeModel(other, { bytes: SHARD_BYTES, seed: 99 })
       await rename(other, path)

@@ -78,7 +78,7 @@ export class HashingPeer {
     const [piece, offset] = [body.readUInt32BE(0), body.readUInt32BE(4)]
     const start = piece * this.#shard.pieceLength + offset
     const block = body.subarray(8)
-    if (block.equals(this.#shard.bytes.subarray(start, start + block.length))) this.right++
+    if (block.equals(this.#shard.bytes.subarray(start, start + BLOCK_BYTES))) this.right++
     else if (this.wrong.length < 10)
       this.wrong.push(`${block.length} bytes at ${start} of ${this.#shard.infoHash}`)
   }

@@ -12,7 +12,7 @@ import { skipUnless } from '../helpers/requirements.ts'
 import { STRACE, underStrace } from '../helpers/strace.ts'
 import { assertPortsFree, PATIENCE_MS, scratchFolder } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
-import { BUSY_MS, STOP_LIMIT_MS, STOPPABLES, stopOnce, stopWorld } from './stops.ts'
+import { BUSY_MS, PROMISED_STOP_MS, STOPPABLES, stopOnce, stopWorld } from './stops.ts'
 
 test('every command stops at any moment, whoever hangs on it', { concurrency: true }, async (t) => {
   t.diagnostic(`seed ${TEST_SEED}`)
@@ -51,7 +51,7 @@ test('a disk that hangs', { skip: skipUnless(STRACE), concurrency: 2 }, async (t
   }
   // The thread at the disk is not ours to end; of the rest of the process nothing is left.
   const ended = (pid: number): Promise<unknown> =>
-    until(() => isZombie(pid), { timeoutMs: 2 * STOP_LIMIT_MS, what: 'the process has ended' })
+    until(() => isZombie(pid), { timeoutMs: 2 * PROMISED_STOP_MS, what: 'the process has ended' })
 
   await Promise.all([
     t.test('keeps neither the ports nor the process', async (t) => {
@@ -60,13 +60,13 @@ test('a disk that hangs', { skip: skipUnless(STRACE), concurrency: 2 }, async (t
       const passedMs = (): number => Math.round(performance.now() - startedAt)
       host.kill('SIGTERM')
       await until(() => assertPortsFree({ tcp, udp }).then(() => true), {
-        timeoutMs: STOP_LIMIT_MS,
+        timeoutMs: PROMISED_STOP_MS,
         what: 'its ports are free',
       })
       t.diagnostic(`ports free after ${passedMs()} ms`)
       await ended(host.pid)
       t.diagnostic(`ended after ${passedMs()} ms`)
-      assert.ok(passedMs() < STOP_LIMIT_MS + BUSY_MS)
+      assert.ok(passedMs() < PROMISED_STOP_MS + BUSY_MS)
     }),
     t.test('a second signal ends it at once', async (t) => {
       const { host } = await hungHost(t, 'hurried')

@@ -2,20 +2,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { skipWithout } from '../helpers/netns.ts'
+import { TEST_SEED } from '../helpers/random.ts'
 import { WEATHER, weatherNetwork } from '../helpers/weather.ts'
 import { assertArrives, startScene } from './weather.ts'
 
-const SEED = Number(process.env['GGUF_TEST_SEED'] ?? Date.now() % 1_000_000)
 const BYTES = 4_000_000
 /** A mobile phone in a train. */
 const STORM = { loss: 0.02, delayMs: 30, jitterMs: 25, duplicate: 0.01 }
 const skip = skipWithout(WEATHER)
 
 test('a storm, the network in two for a while, and a host that moves', { skip }, async (t) => {
-  t.diagnostic(`seed ${SEED}`)
-  const network = await weatherNetwork(t, ['boot', 'seed', 'get'], SEED)
+  t.diagnostic(`seed ${TEST_SEED}`)
+  const network = await weatherNetwork(t, ['boot', 'seed', 'get'], TEST_SEED)
   await network.change(STORM)
-  const scene = await startScene(t, network, { bytes: BYTES, seed: SEED, limit: '1M' })
+  const scene = await startScene(t, network, { bytes: BYTES, seed: TEST_SEED, limit: '1M' })
 
   await t.test('fetched in the storm, over a partition in the middle', async (t) => {
     const got = scene.get('storm')

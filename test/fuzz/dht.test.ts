@@ -3,16 +3,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import bencode from 'bencode'
 import fc, { type Arbitrary } from 'fast-check'
-import { type RawNode, rawNode } from '../hostile/krpc.ts'
+import { rawNode } from '../hostile/krpc.ts'
 import {
   almostBencode,
   damaged,
   dictionaryOf,
-  mostly,
   nastyBytes,
   nastyInteger,
   nastyValue,
-  withoutUndefined,
+  recordOf,
 } from './grammar.ts'
 import { holds } from './property.ts'
 import { assertWell, type State, targetOf } from './target-process.ts'
@@ -25,12 +24,8 @@ const compactNodes = fc.oneof(
     .map((nodes) => Buffer.concat(nodes)),
   nastyBytes,
 )
-const record = (fields: Readonly<Record<string, Arbitrary<unknown>>>): Arbitrary<Record<string, never>> =>
-  fc
-    .record(Object.fromEntries(Object.entries(fields).map(([key, good]) => [key, mostly(good)])))
-    .map(withoutUndefined)
 
-const queryArguments = record({
+const queryArguments = recordOf({
   id,
   target: id,
   info_hash: id,
@@ -42,7 +37,7 @@ const queryArguments = record({
   seq: nastyInteger,
   want: fc.array(fc.constantFrom('n4', 'n6')),
 })
-const replyValues = record({
+const replyValues = recordOf({
   id,
   token,
   nodes: compactNodes,
@@ -90,21 +85,15 @@ test('datagrams of any kind, with tokens that count: the node answers the next h
     fc.array(datagram, { minLength: 1, maxLength: 12 }),
     async (datagrams) => {
       const { dhtPort } = await start()
-      if (token === '') token = await tokenFor(hostile, dhtPort)
+      if (token === '') token = Buffer.from(await hostile.tokenOf(dhtPort)).toString('latin1')
       for (const bytes of datagrams) await hostile.send(withToken(bytes, token), dhtPort)
-      const { message } = await honest.ask(dhtPort, 'get_peers', { info_hash: Buffer.alloc(20, 1) })
-      assert.ok((message['r'] as { token?: Uint8Array }).token instanceof Uint8Array)
+      await honest.tokenOf(dhtPort)
       for (const node of [hostile, honest]) node.heard.length = 0
     },
     { runs: 150, slowMs: 120_000 },
   )
   await assertWell(t, await start(), before)
 })
-
-async function tokenFor(node: RawNode, port: number): Promise<string> {
-  const { message } = await node.ask(port, 'get_peers', { info_hash: Buffer.alloc(20, 1) })
-  return Buffer.from((message['r'] as { token: Uint8Array }).token).toString('latin1')
-}
 
 /** A token of 20 zeros stands for the one that the node gave us. */
 const withToken = (bytes: Buffer, token: string): Buffer =>

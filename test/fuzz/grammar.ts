@@ -42,31 +42,37 @@ export const usually = <T>(good: Arbitrary<T>, rare: Arbitrary<T>): Arbitrary<T>
   fc.oneof({ weight: 10, arbitrary: good }, { weight: 1, arbitrary: rare })
 
 /** `good` most of the time, and sometimes anything, or nothing. */
-export const mostly = (good: Arbitrary<unknown>): Arbitrary<unknown> =>
+const mostly = (good: Arbitrary<unknown>): Arbitrary<unknown> =>
   fc.oneof(
     { weight: 24, arbitrary: good },
     { weight: 1, arbitrary: nastyValue },
     { weight: 1, arbitrary: fc.constant(undefined) },
   )
 
-/** A dictionary whose fields are mostly right. */
-export const dictionaryOf = (fields: Readonly<Record<string, Arbitrary<unknown>>>): Arbitrary<Uint8Array> =>
+type Fields = Readonly<Record<string, Arbitrary<unknown>>>
+
+/** A value whose fields are mostly right. */
+export const recordOf = (fields: Fields): Arbitrary<Record<string, never>> =>
+  fc
+    .record(Object.fromEntries(Object.entries(fields).map(([key, good]) => [key, mostly(good)])))
+    .map(withoutUndefined)
+
+/** The same in bencode, sometimes with more beside them. */
+export const dictionaryOf = (fields: Fields): Arbitrary<Uint8Array> =>
   fc
     .tuple(
-      fc.record(Object.fromEntries(Object.entries(fields).map(([key, good]) => [key, mostly(good)]))),
+      recordOf(fields),
       fc.oneof(
         { weight: 6, arbitrary: fc.constant({}) },
         { weight: 1, arbitrary: fc.dictionary(fc.string(), nastyValue) },
       ),
     )
-    .map(([known, more]) => bencode.encode(withoutUndefined({ ...more, ...known })))
+    .map(([known, more]) => bencode.encode({ ...more, ...known } as never))
 
-/** Nothing left out of a dictionary stands in it. */
-export const withoutUndefined = (fields: object): Record<string, never> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Record<
-    string,
-    never
-  >
+/** Bencode has no word for it. */
+function withoutUndefined(fields: object): Record<string, never> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
+}
 
 /** One change to some bytes. */
 type Edit = (bytes: Buffer) => Buffer

@@ -9,10 +9,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc, { type Arbitrary } from 'fast-check'
 import { cpuTimeMs } from '../helpers/cpu-time.ts'
+import { TEST_SEED } from '../helpers/random.ts'
 
-const { GGUF_TEST_SEED, GGUF_FUZZ_FACTOR } = process.env
-export const SEED = Number(GGUF_TEST_SEED ?? Date.now() % 0x7fff_ffff)
-const FACTOR = Number(GGUF_FUZZ_FACTOR ?? 1)
+const FACTOR = Number(process.env['GGUF_FUZZ_FACTOR'] ?? 1)
 
 /** Such an input takes a millisecond; a machine that is busy with something else may take long over any. */
 const SLOW_MS = 250
@@ -64,15 +63,17 @@ export async function holds<T>(
   })
   let [growth, kept] = [0, 0]
   try {
-    await fc.assert(property, { seed: SEED, numRuns })
+    await fc.assert(property, { seed: TEST_SEED, numRuns })
   } finally {
     growth = process.memoryUsage().rss - before
     kept = keptBytes() - keptBefore
     const memory = `${megabytes(growth)} grown, ${megabytes(kept)} kept`
-    t.diagnostic(`GGUF_TEST_SEED=${SEED}: ${numRuns} inputs, slowest ${slowestMs.toFixed(1)} ms, ${memory}`)
+    t.diagnostic(
+      `GGUF_TEST_SEED=${TEST_SEED}: ${numRuns} inputs, slowest ${slowestMs.toFixed(1)} ms, ${memory}`,
+    )
   }
-  assert.ok(kept < MAX_KEPT_BYTES, `GGUF_TEST_SEED=${SEED}: kept ${kept} bytes`)
-  assert.ok(growth < MAX_GROWTH_BYTES, `GGUF_TEST_SEED=${SEED}: grew by ${growth} bytes`)
+  assert.ok(kept < MAX_KEPT_BYTES, `GGUF_TEST_SEED=${TEST_SEED}: kept ${kept} bytes`)
+  assert.ok(growth < MAX_GROWTH_BYTES, `GGUF_TEST_SEED=${TEST_SEED}: grew by ${growth} bytes`)
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MB`

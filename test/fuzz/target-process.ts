@@ -103,7 +103,7 @@ const MAX_KEPT_BYTES = 30 * 1024 * 1024
 /** Wires that are closed are let go of by timers of up to this long. */
 const SETTLE_MS = 120_000
 
-/** It lives, has kept next to nothing, and nothing got past the checks to be caught behind them. */
+/** It lives, has kept next to nothing, and no datagram got past the checks to be caught behind them. */
 export async function assertWell(t: TestContext, target: Target, before: State): Promise<void> {
   const grown = (state: State): number => state.keptBytes - before.keptBytes
   const state = await until(

@@ -3,9 +3,8 @@
  * metainfo known, one it fetches by infohash alone, and the rendezvous of an open fleet. It does on standard input
  * what `target-process.ts` tells it, and answers with lines of JSON.
  */
-import { hash } from 'node:crypto'
 import { Socket as UdpSocket } from 'node:dgram'
-import { open, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,10 +13,10 @@ import { defencesOf } from '../../src/fleet/defences.ts'
 import { FleetMember } from '../../src/fleet/membership/fleet-member.ts'
 import { Network } from '../../src/fleet/network.ts'
 import { FleetPicture } from '../../src/fleet/picture/fleet-picture.ts'
-import { type InfoHash, parseInfoHash } from '../../src/metainfo/info-hash.ts'
+import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import { type Metainfo, metainfoFromInfo, parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
-import type { PartialFile } from '../../src/swarm/lane/download-store.ts'
+import { emptyPartial } from '../hostile/swarm-kit.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
 import type { Answer, Order, State } from './target-process.ts'
 
@@ -66,33 +65,19 @@ const network = await Network.start(
   {},
 )
 
-async function contentOf(folder: string | undefined): Promise<Metainfo & { readonly path: string }> {
+type Content = Metainfo & { readonly path: string }
+
+async function contentOf(folder: string | undefined): Promise<Content> {
   const metainfo = parseMetainfo(await readFile(join(folder!, 'content.torrent')))
   return { ...metainfo, path: join(folder!, 'content.bin') }
 }
 
-async function partialOf(content: Metainfo & { path: string }): Promise<PartialFile> {
-  const { path, length, pieceLength, pieces } = content
-  const handle = await open(`${path}.part`, 'w+')
-  await handle.truncate(length)
-  const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
-  return {
-    handle,
-    length,
-    note: { synced: bitfield(), written: bitfield() },
-    put: async (index, bytes) => {
-      await handle.write(bytes, 0, bytes.length, index * pieceLength)
-      return hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, index * 20 + 20))
-    },
-    saveNote: async () => undefined,
-  }
-}
-
-function download(infoHash: InfoHash, partial: Promise<PartialFile>, known?: Uint8Array): void {
+async function download({ infoHash, torrentFile, path, ...rest }: Content, isKnown: boolean): Promise<void> {
+  const partial = await emptyPartial(`${path}.part`, rest)
   network.download({
     infoHash,
-    ...(known === undefined ? {} : { known: { torrentFile: known, bitfield: new Uint8Array(8) } }),
-    store: { partial, onFailed: () => undefined },
+    ...(isKnown ? { known: { torrentFile, bitfield: partial.note.synced } } : {}),
+    store: { partial: Promise.resolve(partial), onFailed: () => undefined },
     onMetadata: (info) => void metainfoFromInfo(info),
     onDone: () => undefined,
     onFailed: () => undefined,
@@ -103,9 +88,9 @@ const seeded = await contentOf(values.seeded)
 const served = { ...seeded, check: async () => undefined, onLost: () => undefined }
 network.seed(seeded.torrentFile, seeded.infoHash, served, () => undefined)
 const known = await contentOf(values.known)
-download(known.infoHash, partialOf(known), known.torrentFile)
+await download(known, true)
 const unknown = await contentOf(values.unknown)
-download(unknown.infoHash, partialOf(unknown))
+await download(unknown, false)
 const key = { kind: 'open', name: 'fuzz' } as const
 const picture = new FleetPicture({
   fleet: { name: 'fuzz', keyed: false, rendezvous: seeded.infoHash },

@@ -17,6 +17,8 @@ import { assertWell, type Place, type State, type Target, targetOf } from './tar
 const SOCKET = { slowMs: 60_000 }
 /** How long a conversation that the other side began may take. */
 const TALK_MS = 200
+/** How long the other side has to read the last of it and hang up, before it is hung up on. */
+const READ_MS = 50
 
 /** The numbers the engine gives its extensions: ut_metadata, ut_pex, lt_donthave, gs_catalogue. */
 const extensionNumber = fc.oneof(fc.integer({ min: 0, max: 5 }), fc.nat({ max: 255 }))
@@ -59,7 +61,7 @@ const said: Arbitrary<Buffer> = fc.oneof(
   fc.tuple(extensionNumber, damaged(extensionPayload)).map(([number, payload]) => extended(number, payload)),
   fc
     .tuple(
-      fc.constantFrom(ID.request, 8, ID.reject),
+      fc.constantFrom(ID.request, ID.cancel, ID.reject),
       index,
       offset,
       fc.oneof(fc.constant(16_384), nastyInteger),
@@ -69,12 +71,14 @@ const said: Arbitrary<Buffer> = fc.oneof(
     .tuple(index, offset, fc.oneof(fc.constant(new Uint8Array(16_384)), nastyBytes))
     .map(([piece, at, block]) => message(ID.piece, uint32(piece, at), Buffer.from(block))),
   fc
-    .tuple(fc.constantFrom(ID.have, ID.allowedFast, 13, ID.port), index)
+    .tuple(fc.constantFrom(ID.have, ID.allowedFast, ID.suggest, ID.port), index)
     .map(([id, number]) => message(id, uint32(number))),
   fc
     .tuple(fc.constantFrom(ID.bitfield, ID.haveAll, ID.haveNone), nastyBytes)
     .map(([id, bytes]) => message(id, Buffer.from(bytes))),
-  fc.constantFrom(ID.unchoke, ID.choke, ID.interested, 3, ID.haveAll, ID.haveNone).map((id) => message(id)),
+  fc
+    .constantFrom(ID.unchoke, ID.choke, ID.interested, ID.notInterested, ID.haveAll, ID.haveNone)
+    .map((id) => message(id)),
   fc.tuple(fc.nat({ max: 255 }), nastyBytes).map(([id, body]) => message(id, Buffer.from(body))),
   fc.tuple(nastyInteger, nastyBytes).map(([length, body]) => Buffer.concat([uint32(length), body])),
 )
@@ -138,7 +142,7 @@ const conversation: Arbitrary<Conversation> = fc.record({
   partBytes: fc.constantFrom(100_000, 100_000, 17, 5, 1_448),
 })
 
-/** Says it all, and waits until the other side hangs up, or has had time to read it. */
+/** Says it all, unless the other side hangs up before. */
 async function hold(socket: Socket, talk: Conversation, infoHash: string): Promise<void> {
   const { opening, messages, partBytes } = talk
   const rest = Buffer.concat(messages)
@@ -176,12 +180,8 @@ async function talkTo(target: Target, talk: Conversation): Promise<void> {
     await hold(socket, talk, target.infoHashes[talk.place])
   } finally {
     socket.end()
-    setTimeout(() => socket.destroy(), 50)
+    setTimeout(() => socket.destroy(), READ_MS)
   }
-}
-
-async function assertAnswers(start: () => Promise<Target>): Promise<void> {
-  await (await start()).ask({ order: 'ping' })
 }
 
 test('connections that come in', { timeout: 300_000 }, async (t) => {
@@ -197,7 +197,6 @@ test('connections that come in', { timeout: 300_000 }, async (t) => {
     },
     { runs: 120, ...SOCKET },
   )
-  await assertAnswers(start)
   await assertWell(t, await start(), before)
 })
 

@@ -2,6 +2,7 @@
  * A fleet of real processes to be attacked (a bootstrap, a host, a coordinator with its API), and a member made by
  * hand: BitTorrent handshake, extended handshake with `gs_catalogue`, and then whatever a test wants to say.
  */
+import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import bencode from 'bencode'
@@ -40,6 +41,8 @@ export interface AttackedFleet {
   readonly coordinator: Target
   readonly web: Cli
   status(): Promise<FleetStatus>
+  /** How many connections the coordinator has turned away for a reason, as its API tells. */
+  turnedAway(reason: string): Promise<number>
   /** Both processes live, see each other, and neither has grown by more than this. */
   assertWell(maxGrowthBytes?: number): Promise<void>
 }
@@ -67,15 +70,39 @@ export async function startAttackedFleet(t: TestContext, options: FleetOptions =
     coordinator,
     web,
     status,
+    turnedAway: async (reason) => (await status()).coordinator.turnedAway[reason] ?? 0,
     assertWell: async (maxGrowthBytes = MAX_GROWTH_BYTES) => {
       await until(isSeen, { timeoutMs: 30_000, what: 'the honest host is still seen' })
       for (const [index, { pid }] of [host, coordinator].entries()) {
         const growth = rssOf(pid) - before[index]!
         t.diagnostic(`${index === 0 ? 'host' : 'coordinator'}: ${Math.round(growth / 1e6)} MB more`)
-        if (growth > maxGrowthBytes) throw new Error(`process ${pid} grew by ${growth} bytes`)
+        assert.ok(growth < maxGrowthBytes, `process ${pid} grew by ${growth} bytes`)
       }
     },
   }
+}
+
+/** Waits until the coordinator has turned away more than so many for this reason. */
+export async function untilTurnedAway(
+  { turnedAway }: AttackedFleet,
+  reason: string,
+  more = 0,
+): Promise<void> {
+  const what = `turned away: ${reason}`
+  await until(async () => (await turnedAway(reason)) > more, { timeoutMs: 15_000, what })
+}
+
+/** Whoever says this to the coordinator is cut off, and counted. */
+export async function expectCut(
+  attacked: AttackedFleet,
+  { raw }: FleetPeer,
+  reason: string,
+  say: () => void,
+): Promise<void> {
+  const before = await attacked.turnedAway(reason)
+  say()
+  await raw.hungUp(reason, 20_000)
+  await untilTurnedAway(attacked, reason, before)
 }
 
 export interface PeerOptions {

@@ -9,18 +9,21 @@ import { printable } from '../../src/log.ts'
 import { parseInfoHash } from '../../src/metainfo/info-hash.ts'
 import type { OfferedShard } from '../../src/swarm/catalogue/catalogue-entry.ts'
 import type { CatalogueSession } from '../../src/swarm/catalogue/catalogue-session.ts'
-import { PATIENCE_MS, visibleFiles } from '../helpers/swarm.ts'
+import { PATIENCE_MS, untilSaid, visibleFiles } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { infoOf, shardOf } from '../swarm-unit/catalogue-kit.ts'
-import { type AttackedFleet, type FleetPeer, meetFleet, startAttackedFleet } from './catalogue-kit.ts'
+import {
+  type AttackedFleet,
+  expectCut,
+  type FleetPeer,
+  meetFleet,
+  startAttackedFleet,
+} from './catalogue-kit.ts'
 
 /** 100,000 shards in the picture and in the answers of the API: 630 MB here. Without a bound the process ended. */
 const MAX_GROWTH_BYTES = 1024 * 1024 * 1024
 /** Fits a frame. */
 const PAGE = 250
-
-const turnedAway = async ({ status }: AttackedFleet, reason: string): Promise<number> =>
-  (await status()).coordinator.turnedAway[reason] ?? 0
 
 async function expectRefused(
   t: TestContext,
@@ -28,11 +31,9 @@ async function expectRefused(
   reason: string,
   say: (session: CatalogueSession) => void,
 ) {
-  const before = await turnedAway(attacked, reason)
   const peer = await meetFleet(t, attacked.coordinator.port, attacked)
-  say(await peer.enter(attacked.secret, 1_000))
-  await peer.raw.hungUp(reason, 20_000)
-  await until(async () => (await turnedAway(attacked, reason)) > before, { timeoutMs: 15_000, what: reason })
+  const session = await peer.enter(attacked.secret, 1_000)
+  await expectCut(attacked, peer, reason, () => say(session))
 }
 
 const page = (put: readonly OfferedShard[]) => ({ type: 'shards', put, drop: [], isPartial: false }) as const
@@ -87,7 +88,7 @@ test('members gone bad', async (t) => {
         if (at % 2_500 === 0) await pause(1) // the other side reads
       }
     }
-    await until(async () => (await turnedAway(attacked, 'too-many')) > 0, {
+    await until(async () => (await attacked.turnedAway('too-many')) > 0, {
       timeoutMs: 60_000,
       what: 'too many',
     })
@@ -119,10 +120,7 @@ test('members gone bad', async (t) => {
     const host = await meetFleet(t, attacked.host.port, attacked)
     await host.enter(attacked.secret, 3_000, { name })
     const { cli } = attacked.fleet.hosts[0]!
-    await until(() => cli.stderr.includes('Met host <img'), {
-      timeoutMs: 10_000,
-      what: 'the line in the log',
-    })
+    await untilSaid(cli, 'Met host <img')
     for (const text of [cli.stderr, attacked.web.stderr]) {
       for (const line of text.split('\n')) assert.equal(printable(line), line)
     }
@@ -141,7 +139,13 @@ test('a host that replicates fetches nothing it did not ask for, and believes no
   const [host] = attacked.fleet.hosts
   const other = await attacked.fleet.startHost('other', ['--replicate', '--want', 'tiny-*'])
   const before = await readdir(dirname(host!.folder))
-  const { shards } = await attacked.status()
+  const shards = await until(
+    async () => {
+      const { shards } = await attacked.status()
+      return shards.length === 2 ? shards : undefined
+    },
+    { timeoutMs: PATIENCE_MS, what: 'both shards in the picture' },
+  )
   const [first] = shards
   const liar = await meetFleet(t, attacked.host.port, attacked)
   const session = await liar.enter(attacked.secret, 5_000)

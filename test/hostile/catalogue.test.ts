@@ -8,34 +8,16 @@ import { encodeHello, encodeProof } from '../../src/swarm/catalogue/catalogue-co
 import { afterTest } from '../helpers/after-test.ts'
 import { until } from '../helpers/until.ts'
 import {
-  type AttackedFleet,
   approach,
+  expectCut,
   type FleetPeer,
   meetFleet,
   startAttackedFleet,
+  untilTurnedAway,
 } from './catalogue-kit.ts'
 import { extended, handshake, ID, message } from './raw-peer.ts'
 
 const hello = (): Uint8Array => encodeHello({ version: 1, nonce: randomBytes(32) })
-
-/** Counts of the coordinator, as its API tells them. */
-async function untilCounted(attacked: AttackedFleet, reason: string, more = 0): Promise<void> {
-  const isCounted = async (): Promise<boolean> =>
-    ((await attacked.status()).coordinator.turnedAway[reason] ?? 0) > more
-  await until(isCounted, { timeoutMs: 15_000, what: `turned away: ${reason}` })
-}
-
-async function expectCut(
-  attacked: AttackedFleet,
-  peer: FleetPeer,
-  reason: string,
-  frames: readonly Uint8Array[],
-) {
-  const before = (await attacked.status()).coordinator.turnedAway[reason] ?? 0
-  for (const frame of frames) peer.say(frame)
-  await peer.raw.hungUp(reason, 15_000)
-  await untilCounted(attacked, reason, before)
-}
 
 test('strangers at the rendezvous', async (t) => {
   const attacked = await startAttackedFleet(t)
@@ -43,12 +25,16 @@ test('strangers at the rendezvous', async (t) => {
   const targets = [attacked.coordinator.port, attacked.host.port]
   const meet = (port = targets[0]!, from?: string): Promise<FleetPeer> =>
     meetFleet(t, port, from === undefined ? { infoHash } : { infoHash, from })
+  const cut = (peer: FleetPeer, reason: string, frames: readonly Uint8Array[]): Promise<void> =>
+    expectCut(attacked, peer, reason, () => {
+      for (const frame of frames) peer.say(frame)
+    })
 
   await t.test('another key', async () => {
     const peer = await meet()
     await assert.rejects(peer.prove(new Uint8Array(32)), /turned away/)
     await peer.raw.hungUp('wrong key', 15_000)
-    await untilCounted(attacked, 'wrong-key')
+    await untilTurnedAway(attacked, 'wrong-key')
   })
 
   await t.test('hello and proof of a former connection', async () => {
@@ -60,31 +46,29 @@ test('strangers at the rendezvous', async (t) => {
       say(frame)
     }
     await member.enter(secret, 66, { role: 'coordinator' })
-    await expectCut(attacked, await meet(), 'wrong-key', said.slice(0, 2))
+    await cut(await meet(), 'wrong-key', said.slice(0, 2))
     member.raw.socket.destroy()
   })
 
   await t.test('their own hello, with and without a change', async () => {
     const peer = await meet()
-    await expectCut(attacked, peer, 'forged', [peer.frames[0]!])
+    await cut(peer, 'forged', [peer.frames[0]!])
     const other = await meet()
     const altered = Buffer.concat([other.frames[0]!.subarray(0, -1), Buffer.from('1:xi1ee')])
     other.say(altered)
     await until(() => other.frames.length > 1, { timeoutMs: 5_000, what: 'their proof' })
-    await expectCut(attacked, other, 'wrong-key', [other.frames[1]!])
+    await cut(other, 'wrong-key', [other.frames[1]!])
   })
 
   await t.test(
     'hello again and again, frames that are none, and as large as the wire lets through',
     async () => {
-      await expectCut(attacked, await meet(), 'malformed', [hello(), hello()])
-      await expectCut(attacked, await meet(), 'malformed', [new Uint8Array(0)])
-      await expectCut(attacked, await meet(), 'malformed', [new Uint8Array(200 * 1024)])
-      await expectCut(attacked, await meet(), 'malformed', [hello(), randomBytes(200 * 1024)])
-      await expectCut(attacked, await meet(), 'malformed', [encodeProof(new Uint8Array(32))])
-      await expectCut(attacked, await meet(), 'version', [
-        encodeHello({ version: 0, nonce: randomBytes(32) }),
-      ])
+      await cut(await meet(), 'malformed', [hello(), hello()])
+      await cut(await meet(), 'malformed', [new Uint8Array(0)])
+      await cut(await meet(), 'malformed', [new Uint8Array(200 * 1024)])
+      await cut(await meet(), 'malformed', [hello(), randomBytes(200 * 1024)])
+      await cut(await meet(), 'malformed', [encodeProof(new Uint8Array(32))])
+      await cut(await meet(), 'version', [encodeHello({ version: 0, nonce: randomBytes(32) })])
     },
   )
 
@@ -105,12 +89,12 @@ test('strangers at the rendezvous', async (t) => {
   await t.test(
     'who says nothing, and who does not even speak the extension, is left after 10 s',
     async () => {
-      const before = (await attacked.status()).coordinator.turnedAway['silent'] ?? 0
+      const before = await attacked.turnedAway('silent')
       const quiet = await Promise.all([meet(), approach(t, targets[0]!, { infoHash }), meet(targets[1])])
       const foreign = await approach(t, targets[0]!, { infoHash })
       foreign.raw.write(extended(0, 'd1:md11:ut_metadatai1eee'), message(ID.haveNone))
       for (const peer of [...quiet, foreign]) await peer.raw.hungUp('silent', 20_000)
-      await untilCounted(attacked, 'silent', before + 2)
+      await untilTurnedAway(attacked, 'silent', before + 2)
     },
   )
 
@@ -143,7 +127,7 @@ test('strangers at the rendezvous', async (t) => {
         `a new host is seen after ${Math.round(performance.now() - late)} ms; ${flood.made()} connections`,
       )
       flood.stop()
-      await untilCounted(attacked, 'too-many')
+      await untilTurnedAway(attacked, 'too-many')
     },
   )
 

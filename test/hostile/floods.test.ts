@@ -13,7 +13,7 @@ import { until } from '../helpers/until.ts'
 import { idOf, type RawNode, rawNode } from './krpc.ts'
 import { handshake, ID, message, RawPeer, uint32 } from './raw-peer.ts'
 
-/** What 50,000 announces may leave, and tables, and what is not collected yet. */
+/** What 10,000 announces may leave, and tables, and what is not collected yet. */
 const MAX_KEPT_BYTES = 40 * 1024 * 1024
 
 async function started(t: TestContext, maxConns?: number): Promise<{ target: Target; before: State }> {
@@ -34,11 +34,6 @@ const query = (q: string, a: object): Uint8Array =>
 
 /** An infohash, or a node id, for a number. */
 const hashOf = (number: number): Buffer => Buffer.from(number.toString(16).padStart(40, '0'), 'hex')
-
-async function tokenFor(node: RawNode, { dhtPort }: Target): Promise<Uint8Array> {
-  const { message: reply } = await node.ask(dhtPort, 'get_peers', { info_hash: hashOf(0) })
-  return (reply['r'] as { token: Uint8Array }).token
-}
 
 /** Asks again until there is an answer, as every node does: a datagram may be lost. */
 async function peersOf(node: RawNode, { dhtPort }: Target, infoHash: Buffer): Promise<number> {
@@ -80,15 +75,15 @@ test('a flood of announces, each of another infohash', { timeout: 120_000 }, asy
   await honest.ask(target.dhtPort, 'announce_peer', {
     info_hash: mine,
     port: 6_881,
-    token: await tokenFor(honest, target),
+    token: await honest.tokenOf(target.dhtPort),
   })
   const flooders = await Promise.all(
     Array.from({ length: 8 }, (_, index) => rawNode(t, `127.0.4.${index + 1}`)),
   )
-  const tokens = await Promise.all(flooders.map((flooder) => tokenFor(flooder, target)))
+  const tokens = await Promise.all(flooders.map((flooder) => flooder.tokenOf(target.dhtPort)))
   let number = 0
   const stored = async (): Promise<number> => (await target.ask<State>({ order: 'state' })).stored.peers
-  // In seconds, as each gives an address so much: until as many are stored as one run has time for.
+  // Some seconds of it, as each address is let announce only so much in one.
   await until(
     async () => {
       for (const [index, flooder] of flooders.entries()) {

@@ -1,4 +1,5 @@
 /** A bare UDP socket that speaks to a DHT node in bytes of the test's choice. */
+import assert from 'node:assert/strict'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { TestContext } from 'node:test'
 import bencode from 'bencode'
@@ -54,6 +55,14 @@ export class RawNode {
       everyMs: 2,
     })
     return { message: bencode.decode(bytes) as Reply['message'], bytes }
+  }
+
+  /** What the node at `port` wants back with our announces (BEP 5). */
+  async tokenOf(port: number): Promise<Uint8Array> {
+    const { message } = await this.ask(port, 'get_peers', { info_hash: idOf(1) })
+    const { token } = message['r'] as { token?: unknown }
+    assert.ok(token instanceof Uint8Array)
+    return token
   }
 }
 

@@ -1,14 +1,11 @@
 /** A `gguf-swarm seed` process with one small shard, whose memory can be looked at from outside. */
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { metainfoFromInfo, parseMetainfo } from '../../src/metainfo/metainfo.ts'
-import { buildGguf } from '../helpers/gguf.ts'
-import { startCli } from '../helpers/process.ts'
-import { SeededBytes } from '../helpers/seeded-bytes.ts'
-import { PATIENCE_MS } from '../helpers/swarm.ts'
-import { temporaryFolder } from '../helpers/temp.ts'
+import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
+import { writeModel } from '../helpers/gguf.ts'
+import { PATIENCE_MS, scratchFolder, startHost } from '../helpers/swarm.ts'
 import type { Content } from './swarm-kit.ts'
 
 export interface SeedProcess {
@@ -20,32 +17,20 @@ export interface SeedProcess {
 
 /** Starts the host and waits until it serves; nobody answers at its bootstrap, so it stays alone. */
 export async function seedProcess(t: TestContext): Promise<SeedProcess> {
-  const folder = await temporaryFolder(t)
-  const models = join(folder, 'models')
-  await mkdir(models)
-  const path = join(models, 'shard.gguf')
-  const data = new SeededBytes(3).next(3_000_000)
-  await writeFile(path, buildGguf({ tensors: [{ name: 'weights', dims: [3_000_000], type: 'i8', data }] }))
-  const [stateDir, torrentsDir] = [join(folder, 'state'), join(folder, 'torrents')]
-  const args = ['seed', models, '--json', '--bind', '127.0.0.1', '--port', '0', '--dht-port', '0']
-  const host = startCli(t, [
-    ...args,
-    '--bootstrap',
-    '127.0.0.1:9',
-    '--state-dir',
-    stateDir,
-    '--torrents-dir',
-    torrentsDir,
-  ])
+  const folder = join(await scratchFolder(t), 'models')
+  await mkdir(folder)
+  const path = join(folder, 'shard.gguf')
+  await writeModel(path, { bytes: 3_000_000, seed: 3 })
+  const { cli, seeding } = await startHost(t, folder, { bootstrap: '127.0.0.1:9' })
   let ended = false
-  void host.exited.then(() => {
+  void cli.exited.then(() => {
     ended = true
   })
-  const { port } = await host.waitForEvent('listening', { timeoutMs: PATIENCE_MS })
-  const { torrentFile } = await host.waitForEvent('seeding', { timeoutMs: PATIENCE_MS })
-  const metainfo = metainfoFromInfo(parseMetainfo(await readFile(torrentFile)).info)
+  const { port } = await cli.waitForEvent('listening', { timeoutMs: PATIENCE_MS })
+  const { torrentFile } = await seeding('shard.gguf')
+  const metainfo = parseMetainfo(await readFile(torrentFile))
   return {
-    pid: host.pid,
+    pid: cli.pid,
     port,
     content: { ...metainfo, bytes: await readFile(path), path, folder },
     ended: () => ended,

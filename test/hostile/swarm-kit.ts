@@ -4,10 +4,9 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { buildInfo, composeTorrentFile, type TorrentInfo } from '../../src/metainfo/create.ts'
-import { parseMetainfo } from '../../src/metainfo/metainfo.ts'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
 import { type ClientOptions, SwarmClient, type SwarmTorrent } from '../../src/swarm/client.ts'
-import type { PartialFile, ResumeNote } from '../../src/swarm/lane/download-store.ts'
+import type { PartialFile } from '../../src/swarm/lane/download-store.ts'
 import type { WebSeedRequest } from '../../src/swarm/web-seed/web-seeds.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { piecesOf } from '../helpers/pieces.ts'
@@ -72,6 +71,26 @@ export function seedContent(client: SwarmClient, content: Content): SwarmTorrent
   return client.seed(torrentFile, infoHash, file, fail)
 }
 
+/** A file at `path` for a download to write to; nothing of it is there yet. */
+export async function emptyPartial(
+  path: string,
+  { length, pieceLength, pieces }: Pick<TorrentInfo, 'length' | 'pieceLength' | 'pieces'>,
+): Promise<PartialFile> {
+  const handle = await open(path, 'w+')
+  await handle.truncate(length)
+  const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
+  return {
+    handle,
+    length,
+    note: { synced: bitfield(), written: bitfield() },
+    put: async (index, bytes) => {
+      await handle.write(bytes, 0, bytes.length, index * pieceLength)
+      return hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, (index + 1) * 20))
+    },
+    saveNote: async () => undefined,
+  }
+}
+
 /** A download under way. */
 export interface Download {
   readonly torrent: SwarmTorrent
@@ -96,39 +115,28 @@ export async function fetchContent(
   content: Content,
   { known = false, from = [], webSeeds }: FetchOptions = {},
 ): Promise<Download> {
-  const { infoHash, length, pieceLength, torrentFile } = content
+  const { infoHash, torrentFile } = content
   const path = join(await temporaryFolder(t), 'data')
-  const handle = await open(path, 'w+')
-  await handle.truncate(length)
-  const bitfield = (): Uint8Array => new Uint8Array(Math.ceil(Math.ceil(length / pieceLength) / 8))
-  const note: ResumeNote = { synced: bitfield(), written: bitfield() }
-  const { pieces } = parseMetainfo(torrentFile)
-  const put = async (index: number, bytes: Uint8Array): Promise<boolean> => {
-    await handle.write(bytes, 0, bytes.length, index * pieceLength)
-    return hash('sha1', bytes, 'buffer').equals(pieces.subarray(index * 20, (index + 1) * 20))
-  }
-  const partial: PartialFile = { handle, length, note, put, saveNote: async () => undefined }
+  const partial = await emptyPartial(path, content)
   const failures: unknown[] = []
-  const finished = Promise.withResolvers<void>()
   let metadata = known
+  let isDone = false
   const torrent = client.download({
     infoHash,
-    ...(known ? { known: { torrentFile, bitfield: bitfield() } } : {}),
+    ...(known ? { known: { torrentFile, bitfield: partial.note.synced } } : {}),
     store: { partial: Promise.resolve(partial), onFailed: (error) => failures.push(error) },
     ...(webSeeds && { webSeeds }),
     onMetadata: () => {
       metadata = true
     },
-    onDone: () => finished.resolve(),
+    onDone: () => {
+      isDone = true
+    },
     onFailed: (error) => failures.push(error),
-  })
-  let isDone = false
-  void finished.promise.then(() => {
-    isDone = true
   })
   afterTest(t, async () => {
     await torrent.remove()
-    await handle.close()
+    await partial.handle.close()
   })
   for (const peer of from) torrent.dial(peer)
   return {

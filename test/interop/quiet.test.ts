@@ -12,8 +12,8 @@ import { writeModel } from '../helpers/gguf.ts'
 import { addDeadEndRoute, type Host, skipWithout, testNetwork } from '../helpers/netns.ts'
 import { startCli } from '../helpers/process.ts'
 import { program } from '../helpers/requirements.ts'
+import { untilSaid } from '../helpers/swarm.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
-import { until } from '../helpers/until.ts'
 
 const TIMEOUT_MS = 60_000
 /** RFC 5737: an address for documentation, nobody's. */
@@ -78,7 +78,7 @@ test('a private fleet sends nothing to anybody else', { skip }, async (t) => {
     ['web', '--http-port', '0', '--live-port', '0', ...member, '--bind', desk.address],
     desk,
   )
-  await until(() => web.stderr.includes('Page, API and metrics'), { timeoutMs: TIMEOUT_MS, what: 'the page' })
+  await untilSaid(web, 'Page, API and metrics')
   for (const command of [['status'], ['verify', '--expect-hosts', '2']]) {
     const looking = startCli(t, [...command, ...member, ...at(desk)], desk)
     assert.deepEqual(await looking.exited, { code: 0, signal: null }, `${command[0]}: ${looking.stderr}`)

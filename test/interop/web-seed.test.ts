@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { writeModel } from '../helpers/gguf.ts'
 import { skipWithout, testNetwork } from '../helpers/netns.ts'
-import { CLI, startCli, startProcess } from '../helpers/process.ts'
+import { startCli, startProcess } from '../helpers/process.ts'
 import { program } from '../helpers/requirements.ts'
+import { ended } from '../helpers/swarm.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const READY_TIMEOUT_MS = 60_000
@@ -35,19 +36,18 @@ test('the web server alone gives a shard to aria2 and to get', {
   const { torrentFile, sha256 } = await host.waitForEvent('seeding', { timeoutMs: READY_TIMEOUT_MS })
   await host.stop()
   const ports = ['--host', '0.0.0.0', '--http-port', String(HTTP_PORT), '--live-port', '0']
-  const web = startProcess(t, process.execPath, [CLI, 'web', '--serve', ...state, ...ports, '--json'], here)
+  const web = startCli(t, ['web', '--serve', ...state, ...ports, '--json'], here)
   await web.waitForEvent('listening', { timeoutMs: READY_TIMEOUT_MS })
 
-  const bootstrapAt = `${here.address}:51820`
   // Without discovery of any kind: what comes, comes from the address in the file.
   const out = join(folder, 'aria2')
   const lonely = ['--enable-dht=false', '--bt-enable-lpd=false', '--seed-time=0', '--no-conf=true']
   const aria2 = startProcess(t, 'aria2c', [...lonely, `--dir=${out}`, torrentFile], there)
-  assert.equal((await aria2.exited).code, 0, aria2.stdout + aria2.stderr)
+  assert.equal((await ended(aria2, FETCH_TIMEOUT_MS)).code, 0, aria2.stdout + aria2.stderr)
   assert.equal(hash('sha256', await readFile(join(out, 'model.gguf'))), sha256)
 
-  const from = ['--bootstrap', bootstrapAt, '--out', join(folder, 'got'), '--json']
+  const from = ['--bootstrap', `${here.address}:51820`, '--out', join(folder, 'got'), '--json']
   const got = startCli(t, ['get', torrentFile, '--web-seeds', ...from], there)
-  const done = await got.waitForEvent('done', { timeoutMs: FETCH_TIMEOUT_MS })
-  assert.equal(done.sha256, sha256)
+  const { path } = await got.waitForEvent('done', { timeoutMs: FETCH_TIMEOUT_MS })
+  assert.equal(hash('sha256', await readFile(path)), sha256)
 })
