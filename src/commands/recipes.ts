@@ -39,7 +39,7 @@ export interface RecipeValues {
 }
 
 const AFTER_TORRENT =
-  'It begins within some seconds, and seeds what it has. Only the very first one may wait for some minutes: its search ' +
+  'It begins within 15 s, and seeds what it has. Only the very first one may wait for some minutes: its search ' +
   'goes out before a node is known.'
 
 const NOTHING: SetUp = { args: [], file: null, settings: {}, opensTorrentFirst: false }
@@ -113,7 +113,7 @@ const RECIPES: Readonly<Record<ClientName, (values: RecipeValues) => Omit<Recipe
         },
         { say: 'Then add a magnet: press backspace, paste it, press enter.', lines: [magnet] },
       ],
-      expect: 'It begins within 15 s, a .torrent sooner than a magnet.',
+      expect: 'It begins within 20 s, a .torrent sooner than a magnet.',
       short: `"${dht.join('" and "')}" in ~/.rtorrent.rc, and a session folder`,
     }
   },
@@ -144,7 +144,7 @@ const RECIPES: Readonly<Record<ClientName, (values: RecipeValues) => Omit<Recipe
         },
         { say: 'with this for MAGNET:', lines: [magnet] },
       ],
-      expect: 'It begins within 5 s. It hears of nobody on 127.0.0.1: use an address of your network.',
+      expect: 'It begins within 10 s. It hears of nobody on 127.0.0.1: use an address of your network.',
       short: `dht_bootstrap_nodes = "${settings.dht_bootstrap_nodes}"`,
     }
   },

@@ -134,7 +134,8 @@ async function give(
   }
   const condition = request.headers['if-range']
   const isSame = condition === undefined || condition === etag
-  const range = readRange(isSame ? request.headers.range : undefined, length)
+  // Ranges are of GET alone (RFC 9110, section 14.2): a HEAD tells of the whole.
+  const range = readRange(request.method === 'GET' && isSame ? request.headers.range : undefined, length)
   if (range === 'unsatisfiable') {
     response.writeHead(416, { ...headers, 'Content-Range': `bytes */${length}`, 'Content-Length': '0' }).end()
     return
