@@ -15,6 +15,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { atExit } from './helpers/after-test.ts'
 import { buildProgram } from './helpers/program.ts'
 
 interface Group {
@@ -155,6 +156,10 @@ async function runFiles(
     // Names of the tests' fleets are not kept for the shells of whoever runs them.
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, XDG_CACHE_HOME: folder },
   })
+  const forget = atExit(() => {
+    child.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
   const said: Buffer[] = []
   const say = (bytes: Buffer): void =>
     void (lanes.length === 1 ? process.stdout.write(bytes) : said.push(bytes))
@@ -163,7 +168,8 @@ async function runFiles(
   const status = await new Promise((resolve) => child.on('close', resolve))
   if (said.length > 0) console.log(`# ${what} has ended:\n${Buffer.concat(said)}`)
   const failed = existsSync(list) ? readFileSync(list, 'utf8').split('\n').filter(Boolean) : []
-  rmSync(folder, { recursive: true })
+  rmSync(folder, { recursive: true, force: true })
+  forget()
   // A run that fails without a failed test is broken as a whole.
   return status === 0 ? [] : failed.length > 0 ? failed : files
 }

@@ -51,8 +51,7 @@ const MET_IN: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['src/manual/config-file.ts'],
   uqr: ['src/metainfo/qr.ts'],
   ws: ['src/web/live-feed.ts'],
-  // Handed to the page as files; nothing on this side runs them.
-  // Found on disk by the server, met by the page.
+  // Found on disk by the server and handed to the page; nothing on this side runs them.
   preact: ['src/web/page-files.ts', 'src/web/page/preact.js'],
   uplot: ['src/web/page-files.ts', 'src/web/page/uplot.js'],
   'string-width': ['src/commands/progress.ts'],
@@ -114,7 +113,7 @@ const code = present(tracked.filter(isSource))
 /** The code with the contents of comments, and optionally strings, blanked; line breaks stay. */
 function stripped({ text }: Source, { strings = false } = {}): string {
   const blank = (found: string): string => found.replace(/[^\n]/g, ' ')
-  // Strings and regular expressions are matched too, so that a `//` inside them is not taken for a comment.
+  // Strings are matched too, so that a `//` inside them is not taken for a comment.
   const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g
   return text.replace(token, (found) => (strings || found.startsWith('/') ? blank(found) : found))
 }
@@ -222,9 +221,10 @@ test('files, functions and lines are short', () => {
 function longFunctions({ path, lines }: Source): string[] {
   return lines.flatMap((line, index) => {
     const [, indent] =
-      /^(\s*)(?!if|for|while|switch|catch|else|do\b)[^\s/*].*(?:\)(?:: .+)?|=>) \{$/.exec(line) ?? []
+      /^(\s*)(?!if|for|while|switch|catch|else|do\b)(?![\s/*]).*(?:\)(?:: .+)?|\}>|=>) \{$/.exec(line) ?? []
     if (indent === undefined) return []
-    const length = lines.slice(index).findIndex((end) => end.startsWith(`${indent}}`)) + 1
+    // A head of several lines may itself begin with a brace.
+    const length = lines.slice(index + 1).findIndex((end) => end.startsWith(`${indent}}`)) + 2
     return length > MAX_FUNCTION_LINES ? [`${path}:${index + 1} is a function of ${length} lines`] : []
   })
 }

@@ -1,13 +1,14 @@
 /** Runs rows: rounds of alternating order, a warm-up apart, and what comes of the samples. */
+import { existsSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../src/errors.ts'
+import { atExit } from '../helpers/after-test.ts'
+import { median, spread } from '../helpers/statistics.ts'
 import { makeFile } from './files.ts'
 import { type Bench, type BenchFile, type Contender, GB, nothing, type Row, type Sample } from './model.ts'
 import { judge, type NoiseSample, type NoiseVerdict, NoiseWatch, untilQuiet } from './noise.ts'
-import { stopAll } from './processes.ts'
-import { median, spread } from './statistics.ts'
 
 const MEMORY_DISK = '/dev/shm'
 const OURS = 'gguf-swarm'
@@ -20,8 +21,6 @@ export interface RunOptions {
   readonly contenders: readonly string[]
   /** How long each sample waits for a machine that others leave alone. */
   readonly patienceMs: number
-  /** Where files go; the memory disk where there is one. */
-  readonly root?: string
   readonly say: (line: string) => void
 }
 
@@ -56,7 +55,10 @@ export interface RowResult {
 
 /** The bench's folders and files; removed at the end. */
 export async function openBench(options: RunOptions): Promise<Bench & AsyncDisposable> {
-  const root = await mkdtemp(join(options.root ?? (await memoryDisk()), 'gguf-swarm-bench-'))
+  const disk = existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir()
+  const root = await mkdtemp(join(disk, 'gguf-swarm-bench-'))
+  const removal = { recursive: true, force: true, maxRetries: 5 }
+  const forget = atExit(() => rmSync(root, removal))
   const files = new Map<number, Promise<BenchFile>>()
   let folders = 0
   return {
@@ -74,13 +76,11 @@ export async function openBench(options: RunOptions): Promise<Bench & AsyncDispo
       files.set(index, known)
       return known
     },
-    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true, maxRetries: 5 }),
+    async [Symbol.asyncDispose]() {
+      await rm(root, removal)
+      forget()
+    },
   }
-}
-
-async function memoryDisk(): Promise<string> {
-  const { existsSync } = await import('node:fs')
-  return existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir()
 }
 
 /** Runs one row in full. */
@@ -164,9 +164,4 @@ function compare(
     return other === undefined ? [] : [better === 'more' ? value / other : other / value]
   })
   return { ratio: ratios.length === 0 ? null : median(ratios), best: best.name }
-}
-
-/** After a row that failed: nothing of it must run beside the next one. */
-export async function cleanUp(): Promise<void> {
-  await stopAll()
 }

@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'
+import { atExit } from '../helpers/after-test.ts'
 
 const ADDRESS = '10.77.0.1'
 const MARK = 'BENCH_NETWORK' // what begins with GGUF_SWARM_ is an option of the program
@@ -19,9 +20,7 @@ export async function inOwnNetwork(): Promise<number | null> {
     stdio: 'inherit',
     env: { ...process.env, [MARK]: ADDRESS },
   })
-  // Ctrl-C of a terminal reaches the child by itself; other signals do not.
-  process.on('SIGINT', () => {})
-  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  atExit(() => child.kill('SIGTERM')) // Ctrl-C of a terminal reaches it by itself; other signals do not
   return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
 }
 

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import { median, spread } from '../helpers/statistics.ts'
 import { benchCpuSeconds, machineCpuSeconds } from './processes.ts'
-import { median, spread } from './statistics.ts'
 
 /** Others may take this share of the machine before figures are called noisy. */
 const MAX_FOREIGN_SHARE = 0.1

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { atExit } from '../helpers/after-test.ts'
 import type { Cost } from './model.ts'
 
 /** Jiffies of /proc; 100 on every Linux that Node runs on. */
@@ -19,9 +20,6 @@ export interface BenchEvent {
 }
 
 const running = new Set<MeasuredProcess>()
-process.on('exit', () => {
-  for (const { child } of running) child.kill('SIGKILL')
-})
 
 /** CPU seconds of the children of this process that have ended. */
 let endedChildrenSeconds = ownChildrenSeconds()
@@ -38,6 +36,7 @@ export class MeasuredProcess {
   #peakRssBytes = 0
   #unfinished = ''
   readonly #timer: NodeJS.Timeout
+  readonly #forget = atExit(() => this.child.kill('SIGKILL'))
   readonly #events: (BenchEvent & { readonly at: number })[] = []
   readonly #counts = new Map<string, number>()
   readonly #waiting = new Set<() => void>()
@@ -62,6 +61,7 @@ export class MeasuredProcess {
     this.child.on('error', (error) => this.#keep(`${error.message}\n`))
     this.child.once('exit', () => this.#ended())
     this.child.once('close', (code) => {
+      if (this.endedAt === undefined) this.#ended() // it could not be started, and what never ran does not exit
       this.#wake()
       resolve(code)
     })
@@ -167,6 +167,7 @@ export class MeasuredProcess {
     this.endedAt = performance.now()
     clearInterval(this.#timer)
     running.delete(this)
+    this.#forget()
     const before = endedChildrenSeconds
     endedChildrenSeconds = ownChildrenSeconds()
     this.#cpuSeconds = Math.max(this.#cpuSeconds, endedChildrenSeconds - before)

@@ -6,9 +6,10 @@
  */
 import { parseArgs } from 'node:util'
 import { buildProgram } from '../helpers/program.ts'
-import { cleanUp, openBench, type RunOptions, runRow } from './bench.ts'
+import { openBench, type RunOptions, runRow } from './bench.ts'
 import { benchAddress, inOwnNetwork } from './network.ts'
 import { writePlots } from './plots.ts'
+import { stopAll } from './processes.ts'
 import { readResults, type StoredRow, writeResults } from './results.ts'
 import { ROWS } from './rows/rows.ts'
 import { renderRow } from './table.ts'
@@ -64,7 +65,6 @@ async function main(): Promise<number> {
     patienceMs: Number(values.patience ?? (values.quick ? QUICK_PATIENCE_S : PATIENCE_S)) * 1000,
     say: (line) => console.error(line),
   }
-  process.on('SIGTERM', () => process.exit(143))
   await using bench = await openBench(options)
   const results: StoredRow[] = []
   for (const row of rows) {
@@ -73,7 +73,7 @@ async function main(): Promise<number> {
     console.log(renderRow(result))
     // After each row: a run that is cut short leaves what it has measured.
     if (values.json !== undefined) await writeResults(values.json, results)
-    await cleanUp()
+    await stopAll() // after a row that failed: nothing of it must run beside the next one
   }
   if (values.plots !== undefined) await writePlots(values.plots, results)
   return 0

@@ -1,16 +1,9 @@
 /** Headers made to mislead or exhaust a reader: each is refused at once, with a reason. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ByteWriter } from '../helpers/byte-writer.ts'
 import { cpuTimeMs } from '../helpers/cpu-time.ts'
-import {
-  array,
-  ByteWriter,
-  buildGguf,
-  type GgufSpec,
-  items,
-  type TensorSpec,
-  value,
-} from '../helpers/gguf.ts'
+import { array, buildGguf, type GgufSpec, items, type TensorSpec, value } from '../helpers/gguf.ts'
 import { assertIncomplete, assertInvalid } from './verdicts.ts'
 
 test('24 bytes that claim millions are judged at once, with hardly any memory', async () => {

@@ -2,6 +2,7 @@
  * What must be undone after a test, however it ends: in order, after a failure, and when the runner ends
  * the whole test file for being too slow.
  */
+import { constants } from 'node:os'
 import type { TestContext } from 'node:test'
 
 const stepsOf = new WeakMap<TestContext, (() => unknown)[]>()
@@ -41,26 +42,34 @@ const lastSteps = new Set<() => void>()
 
 /**
  * Runs `step` (synchronously) when this process exits or is told to before the tests are over, as the
- * runner does at its timeout. Gives a function that takes it back.
+ * runner does at its timeout and a person with Ctrl-C. Gives a function that takes it back.
  */
 export function atExit(step: () => void): () => void {
   if (lastSteps.size === 0) {
     process.on('exit', runLastSteps)
-    process.on('SIGTERM', exitOnTerm)
+    process.on('SIGTERM', exitBySignal)
+    process.on('SIGINT', exitBySignal)
   }
   lastSteps.add(step)
   return () => {
     lastSteps.delete(step)
     if (lastSteps.size > 0) return
     process.off('exit', runLastSteps)
-    process.off('SIGTERM', exitOnTerm)
+    process.off('SIGTERM', exitBySignal)
+    process.off('SIGINT', exitBySignal)
   }
 }
 
 function runLastSteps(): void {
-  for (const step of [...lastSteps].reverse()) step()
+  for (const step of [...lastSteps].reverse()) {
+    try {
+      step()
+    } catch (error) {
+      console.error(error) // the others still have their turn
+    }
+  }
 }
 
-function exitOnTerm(): void {
-  process.exit(143) // 128 + SIGTERM, as a shell reports it
+function exitBySignal(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]) // as a shell reports it
 }

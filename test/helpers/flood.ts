@@ -1,7 +1,7 @@
 /**
  * A program that floods, started by `test/soak/floods.ts` at the lowest priority, as one on another machine would take
- * nothing from this one: `node flood.ts KIND PORT INFOHASH`. Says on standard output that it is under way, and at its end
- * how much it has sent.
+ * nothing from this one: `node flood.ts KIND PORT INFOHASH`. Prints `{"event":"under way"}`, and at its end
+ * `{"event":"ended","sent":N}`.
  */
 import { createSocket } from 'node:dgram'
 import { connect, type Socket } from 'node:net'
@@ -64,11 +64,7 @@ async function announces(): Promise<void> {
 }
 
 /** Keeps so many sockets open, from as many addresses; those that are closed are opened again. */
-async function hold(
-  count: number,
-  eachTickMs: number,
-  opened: (socket: Socket, number: number) => void,
-): Promise<void> {
+async function hold(count: number, opened: (socket: Socket, number: number) => void): Promise<void> {
   const open = new Set<Socket>()
   for (;;) {
     for (let more = 0; more < 10 && open.size < count; more++) {
@@ -79,7 +75,7 @@ async function hold(
       socket.once('close', () => open.delete(socket))
       socket.once('connect', () => opened(socket, sent))
     }
-    await delay(eachTickMs)
+    await delay(TICK_MS)
   }
 }
 
@@ -94,11 +90,10 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
   queries,
   announces,
   /** 96 bytes make an encrypted opening, which costs the other side a key exchange. */
-  connections: () =>
-    hold(2_000, TICK_MS, (socket, number) => socket.write(Buffer.alloc(96, 1 + (number % 250)))),
+  connections: () => hold(2_000, (socket, number) => socket.write(Buffer.alloc(96, 1 + (number % 250)))),
   /** Asks for all there is, and reads nothing of it. */
   requests: () =>
-    hold(50, TICK_MS, (socket) => {
+    hold(50, (socket) => {
       socket.pause()
       const asks = Array.from({ length: 400 }, (_, index) =>
         message(ID.request, uint32(index % 20, 0, 16_384)),
@@ -108,12 +103,12 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
       )
     }),
   'slow-requests': () =>
-    hold(1_000, TICK_MS, (socket, number) => {
+    hold(1_000, (socket, number) => {
       socket.write(http.slice(0, 10 + (number % 30)))
       const drip = setInterval(() => void (socket.writable ? socket.write('x') : clearInterval(drip)), 1_000)
     }),
   'slow-feeds': () =>
-    hold(400, TICK_MS, (socket) => {
+    hold(400, (socket) => {
       socket.pause()
       socket.write(upgrade)
     }),
@@ -122,9 +117,9 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
 const rising = setInterval(() => {
   if (sent < UNDER_WAY) return
   clearInterval(rising)
-  process.stdout.write('under way\n')
+  console.log(JSON.stringify({ event: 'under way' }))
 }, TICK_MS)
 process.on('SIGTERM', () => {
-  process.stdout.write(`${sent}\n`, () => process.exit())
+  process.stdout.write(`${JSON.stringify({ event: 'ended', sent })}\n`, () => process.exit())
 })
 await kinds[kind]!()

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Observation, observe } from './observed.ts'
+import { median } from './statistics.ts'
 import { until } from './until.ts'
 
 /** Caches, compiled code and tables fill up in the first part of a run; they are looked at, and not judged. */
@@ -89,9 +90,4 @@ export class Watched {
       return [] // not asked yet
     }
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

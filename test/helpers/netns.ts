@@ -126,6 +126,6 @@ function removeNamespace(netns: string): void {
   ip('netns', 'delete', netns)
 }
 
-function ip(...args: readonly string[]): void {
+export function ip(...args: readonly string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }

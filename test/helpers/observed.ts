@@ -9,7 +9,6 @@ import { runInNewContext } from 'node:vm'
 
 /** What a process keeps, in bytes, and what it holds open. */
 export interface Observation {
-  readonly atMs: number
   readonly keptBytes: number
   readonly rssBytes: number
   /** Timers, sockets, watchers and the like that keep a process going, by kind. */
@@ -26,7 +25,7 @@ export function observe(): Observation {
   const resources: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
   const { heapUsed, external, rss } = process.memoryUsage()
-  return { atMs: Date.now(), keptBytes: heapUsed + external, rssBytes: rss, resources }
+  return { keptBytes: heapUsed + external, rssBytes: rss, resources }
 }
 
 const { GGUF_OBSERVED_DIR } = process.env

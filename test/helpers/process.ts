@@ -2,7 +2,7 @@
  * Child processes that live as long as one test: started in a network namespace when asked, read as
  * newline-delimited JSON events, stopped whatever happens, and heard when the test fails.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import type { GetEvent, SeedEvent } from '../../src/fleet/events.ts'
 import { afterTest, atExit, hasFailed } from './after-test.ts'
@@ -91,6 +91,68 @@ export function startCli(
   return startProcess<CliEvent>(t, process.execPath, [CLI, ...args], options)
 }
 
+/** What a child has printed so far, and how it has ended. */
+class Output<E extends AnyEvent> {
+  stdout = ''
+  stderr = ''
+  readonly events: E[] = []
+  status: ExitStatus | undefined
+  readonly exited: Promise<ExitStatus>
+  readonly #title: string
+  #unfinishedLine = ''
+
+  constructor(child: ChildProcessWithoutNullStreams, title: string) {
+    this.#title = title
+    child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-KEPT_OUTPUT_CHARACTERS)
+    })
+    this.exited = new Promise<ExitStatus>((resolve) => {
+      child.on('exit', () => {
+        const timer = setTimeout(() => {
+          child.stdout.destroy()
+          child.stderr.destroy()
+        }, DRAIN_TIMEOUT_MS)
+        child.once('close', () => clearTimeout(timer))
+      })
+      child.on('close', (code, signal) => {
+        this.status = { code, signal }
+        resolve(this.status)
+      })
+    })
+  }
+
+  async waitForEvent(
+    wanted: string | ((event: E) => boolean),
+    { timeoutMs, where = () => true }: WaitOptions<never>,
+  ): Promise<E> {
+    const accepts =
+      typeof wanted === 'string' ? (event: E) => event.event === wanted && where(event as never) : wanted
+    const what = `${typeof wanted === 'string' ? `event "${wanted}"` : 'the event'} of ${this.#title}`
+    const find = () => this.events.find(accepts)
+    await until(() => find() ?? this.status, { timeoutMs, what })
+    const event = find()
+    if (event !== undefined) return event
+    throw new Error(`${what}: it ended first, ${describe(this.status!)}\n${tail('stderr', this.stderr)}`)
+  }
+
+  /** The last of both streams. */
+  tails(): string {
+    return `${tail('stdout', this.stdout)}${tail('stderr', this.stderr)}`
+  }
+
+  #read(text: string): void {
+    this.stdout = (this.stdout + text).slice(-KEPT_OUTPUT_CHARACTERS)
+    const lines = (this.#unfinishedLine + text).split('\n')
+    this.#unfinishedLine = lines.pop()!.slice(0, KEPT_OUTPUT_CHARACTERS)
+    for (const line of lines) {
+      const event = parseEvent<E>(line)
+      if (event !== undefined) this.events.push(event)
+    }
+    if (this.events.length > KEPT_EVENTS) this.events.splice(0, this.events.length - KEPT_EVENTS)
+  }
+}
+
 /** Runs `command`; it is stopped after the test, and its last output is shown when the test has failed. */
 export function startProcess<E extends AnyEvent = CliEvent>(
   t: TestContext,
@@ -117,72 +179,27 @@ export function startProcess<E extends AnyEvent = CliEvent>(
   const { pid } = child
   child.stdin.on('error', () => {}) // it has ended; whoever waits for it learns that from its exit
   if (!options.input) child.stdin.end()
-  const events: E[] = []
-  let stdout = ''
-  let stderr = ''
-  let unfinishedLine = ''
-  let status: ExitStatus | undefined
+  const output = new Output<E>(child, title)
   let stopping: Promise<ExitStatus> | undefined
 
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout = (stdout + text).slice(-KEPT_OUTPUT_CHARACTERS)
-    const lines = (unfinishedLine + text).split('\n')
-    unfinishedLine = lines.pop()!.slice(0, KEPT_OUTPUT_CHARACTERS)
-    for (const line of lines) {
-      const event = parseEvent<E>(line)
-      if (event !== undefined) events.push(event)
-    }
-    if (events.length > KEPT_EVENTS) events.splice(0, events.length - KEPT_EVENTS)
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-KEPT_OUTPUT_CHARACTERS)
-  })
-  const exited = new Promise<ExitStatus>((resolve) => {
-    child.on('exit', () => {
-      const timer = setTimeout(() => {
-        child.stdout.destroy()
-        child.stderr.destroy()
-      }, DRAIN_TIMEOUT_MS)
-      child.once('close', () => clearTimeout(timer))
-    })
-    child.on('close', (code, signal) => {
-      status = { code, signal }
-      resolve(status)
-    })
-  })
-
-  async function waitForEvent(
-    wanted: string | ((event: E) => boolean),
-    { timeoutMs, where = () => true }: WaitOptions<never>,
-  ): Promise<E> {
-    const accepts =
-      typeof wanted === 'string' ? (event: E) => event.event === wanted && where(event as never) : wanted
-    const what = `${typeof wanted === 'string' ? `event "${wanted}"` : 'the event'} of ${title}`
-    const find = () => events.find(accepts)
-    await until(() => find() ?? status, { timeoutMs, what })
-    const event = find()
-    if (event !== undefined) return event
-    throw new Error(`${what}: it ended first, ${describe(status!)}\n${tail('stderr', stderr)}`)
-  }
-
   async function stop(): Promise<ExitStatus> {
-    if (status !== undefined) return status
+    if (output.status !== undefined) return output.status
     child.kill('SIGTERM')
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
-    return exited.finally(() => clearTimeout(timer))
+    return output.exited.finally(() => clearTimeout(timer))
   }
 
   const running: RunningProcess<E> = {
     pid,
     get stdout() {
-      return stdout
+      return output.stdout
     },
     get stderr() {
-      return stderr
+      return output.stderr
     },
-    events: () => events,
-    waitForEvent: waitForEvent as RunningProcess<E>['waitForEvent'],
-    exited,
+    events: () => output.events,
+    waitForEvent: output.waitForEvent.bind(output) as RunningProcess<E>['waitForEvent'],
+    exited: output.exited,
     stop: () => {
       stopping ??= stop()
       return stopping
@@ -200,11 +217,11 @@ export function startProcess<E extends AnyEvent = CliEvent>(
   }
 
   afterTest(t, async () => {
-    const before = status
+    const before = output.status
     await running.stop()
     if (!hasFailed(t)) return
     const state = before === undefined ? 'was still running' : `had ended, ${describe(before)}`
-    console.log(`--- ${title} (pid ${pid}) ${state}\n${tail('stdout', stdout)}${tail('stderr', stderr)}`)
+    console.log(`--- ${title} (pid ${pid}) ${state}\n${output.tails()}`)
   })
   return running
 }

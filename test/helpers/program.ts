@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeDist } from '../../packaging/dist.ts'
+import { atExit } from './after-test.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CACHE = join(ROOT, 'node_modules/.cache')
@@ -23,7 +24,7 @@ export async function buildProgram(): Promise<void> {
   // A folder of its own: several runs may go on in one checkout.
   mkdirSync(CACHE, { recursive: true })
   const built = mkdtempSync(join(CACHE, 'gguf-swarm-tested-'))
-  process.on('exit', () => rmSync(built, { recursive: true, force: true }))
+  atExit(() => rmSync(built, { recursive: true, force: true }))
   await writeDist(join(built, 'dist'))
   cpSync(join(ROOT, 'bin'), join(built, 'bin'), { recursive: true })
   writeFileSync(join(built, 'package.json'), '{ "type": "module" }')

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
-import { afterTest } from './after-test.ts'
+import { afterTest, atExit } from './after-test.ts'
 import type { Requirement } from './requirements.ts'
 
 /** To be root is not enough: many containers forbid it. */
@@ -24,7 +24,9 @@ export class SmallDisk {
   static async mount(t: TestContext, path: string, size: string): Promise<SmallDisk> {
     await mkdir(path, { recursive: true })
     const disk = new SmallDisk(path, size)
-    afterTest(t, () => disk.pullOut())
+    const pullOut = (): void => disk.pullOut()
+    afterTest(t, pullOut)
+    afterTest(t, atExit(pullOut))
     return disk
   }
 

@@ -84,7 +84,7 @@ export interface Host {
   seeding(file: string, options?: Partial<WaitOptions<Seeding>>): Promise<Seeding>
   /** Waits until the DHT knows that this host has it; resolves with its `seeding` event. */
   announced(file: string): Promise<Seeding>
-  /** Names of the events told about a file so far, in order; those of its infohash included. */
+  /** Names of the events told about a file by its name so far, in order. */
   story(file: string): readonly string[]
 }
 
@@ -132,6 +132,7 @@ export interface Got extends ExitStatus {
   readonly stdout: string
   readonly stderr: string
   readonly events: readonly CliEvent[]
+  /** Since it began to be waited for. */
   readonly tookMs: number
   /** When its end was seen, by Date.now. */
   readonly endedAtMs: number
@@ -235,9 +236,9 @@ export async function freeUdpPort(): Promise<number> {
 }
 
 /** A TCP port that nobody uses at this moment. */
-export async function freeTcpPort(): Promise<number> {
+export async function freeTcpPort(host = '127.0.0.1'): Promise<number> {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return port
@@ -275,36 +276,4 @@ export async function assertPortsFree({ tcp, udp }: { tcp?: number; udp?: number
     })
     await new Promise<void>((resolve) => socket.close(resolve))
   }
-}
-
-/**
- * The peers of an infohash that the DHT node at `port` itself names (BEP 5 get_peers), as HOST:PORT. Asked with a
- * packet made by hand, so that no node of ours can answer in its place.
- */
-export async function peersNamedBy(port: number, infoHash: string): Promise<readonly string[]> {
-  const socket = createSocket('udp4')
-  try {
-    const answer = new Promise<Buffer>((resolve) => socket.once('message', resolve))
-    const query = Buffer.concat([
-      Buffer.from(`d1:ad2:id20:${'q'.repeat(20)}9:info_hash20:`, 'latin1'),
-      Buffer.from(infoHash, 'hex'),
-      Buffer.from('e1:q9:get_peers1:t2:aa1:y1:qe', 'latin1'),
-    ])
-    await new Promise((resolve) => socket.send(query, port, '127.0.0.1', resolve))
-    const noAnswer = new Promise<Buffer>((resolve) => setTimeout(resolve, 1_000, Buffer.alloc(0)))
-    return peersIn(await Promise.race([answer, noAnswer]))
-  } finally {
-    socket.close()
-  }
-}
-
-/** Compact peers in the `values` of a reply: each six bytes, of address and port. */
-function peersIn(reply: Buffer): readonly string[] {
-  const peers: string[] = []
-  const values = reply.indexOf('6:valuesl')
-  if (values < 0) return peers
-  for (let at = values + 9; reply.toString('latin1', at, at + 2) === '6:'; at += 8) {
-    peers.push(`${reply.subarray(at + 2, at + 6).join('.')}:${reply.readUInt16BE(at + 6)}`)
-  }
-  return peers
 }

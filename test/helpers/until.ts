@@ -16,7 +16,7 @@ export async function until<T>(
   check: () => T | Promise<T>,
   { timeoutMs, what = 'condition', everyMs = 25 }: UntilOptions,
 ): Promise<NonNullable<Awaited<T>>> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   let last: unknown
   for (;;) {
     try {
@@ -25,7 +25,7 @@ export async function until<T>(
     } catch (error) {
       last = error
     }
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       const awaited = typeof what === 'string' ? what : what()
       throw new Error(`${awaited}: not within ${timeoutMs} ms`, { cause: last })
     }

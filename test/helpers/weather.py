@@ -36,7 +36,7 @@ def main(namespaces):
     weather = {"loss": 0, "delayMs": 0, "jitterMs": 0, "duplicate": 0, "groups": [0] * len(fds)}
     chance = random.Random(0)
     under_way = []  # (due, number, port, frame)
-    counts = {"frames": 0, "lost": 0, "doubled": 0, "cut": 0}
+    counts = {"changes": 0, "frames": 0, "lost": 0, "doubled": 0, "cut": 0}
     poller = select.poll()
     for fd in [0, *fds]:
         poller.register(fd, select.POLLIN)
@@ -60,13 +60,13 @@ def main(namespaces):
             if fd == 0:
                 lines = os.read(0, 65536).decode().split("\n")
                 if lines == [""]:
-                    print(json.dumps({"event": "ended", **counts}), flush=True)
                     return
                 for line in filter(None, lines):
                     news = json.loads(line)
                     if "seed" in news:
                         chance.seed(news["seed"])
                     weather.update(news)
+                    counts["changes"] += 1
                     print(json.dumps({"event": "changed", **counts}), flush=True)
                 continue
             source = fds.index(fd)

@@ -2,10 +2,9 @@
  * A network of namespaces with bad weather between them (see weather.py). tc's netem would do the same where the
  * kernel has it; this one is for all others, and its chances are seeded.
  */
-import { execFileSync } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { afterTest, atExit } from './after-test.ts'
-import type { Host } from './netns.ts'
+import { type Host, ip } from './netns.ts'
 import { startProcess } from './process.ts'
 import { program, type Requirement } from './requirements.ts'
 
@@ -32,7 +31,9 @@ export interface WeatherCounts {
   readonly cut: number
 }
 
-type Said = { readonly event: 'ready' } | ({ readonly event: 'changed' } & WeatherCounts)
+type Said =
+  | { readonly event: 'ready' }
+  | ({ readonly event: 'changed'; readonly changes: number } & WeatherCounts)
 
 export interface WeatherNetwork {
   readonly hosts: readonly Host[]
@@ -72,17 +73,15 @@ export async function weatherNetwork(
     ip('-n', netns, 'link', 'set', 'eth0', 'up')
   }
   let changes = 0
-  const change = async (weather: Weather): Promise<WeatherCounts> => {
-    changes++
+  const change = async (weather: Weather & { readonly seed?: number }): Promise<WeatherCounts> => {
+    const nth = ++changes
     python.send(JSON.stringify(weather))
-    const nth = (): boolean => python.events().filter(({ event }) => event === 'changed').length >= changes
-    const said = await python.waitForEvent('changed', { timeoutMs: READY_TIMEOUT_MS, where: nth })
-    return python
-      .events()
-      .filter(({ event }) => event === 'changed')
-      .at(-1) as typeof said
+    return python.waitForEvent('changed', {
+      timeoutMs: READY_TIMEOUT_MS,
+      where: (event) => event.changes === nth,
+    })
   }
-  await change({ seed } as Weather)
+  await change({ seed })
   let moved = 100
   return {
     hosts,
@@ -96,10 +95,6 @@ export async function weatherNetwork(
       return { netns, address: next }
     },
   }
-}
-
-function ip(...args: readonly string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 function tryIp(...args: readonly string[]): void {

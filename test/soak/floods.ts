@@ -3,14 +3,13 @@
  * in a second with it is compared with what is done without it, in the same run.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { targetOf } from '../fuzz/target-process.ts'
 import { startProcess } from '../helpers/process.ts'
 import { soak } from '../helpers/soak.ts'
+import { median } from '../helpers/statistics.ts'
 import { rawNode } from '../hostile/krpc.ts'
 import { rssOf } from '../hostile/seed-process.ts'
 import { fetchContent, makeContent, startClient } from '../hostile/swarm-kit.ts'
@@ -23,6 +22,7 @@ const MIN_RATIO = 0.5
 /** Resident memory also holds the buffers of all sockets that are open. */
 const MAX_GROWTH_BYTES = 250 * 1024 * 1024
 const ANSWER_MS = 500
+const START_TIMEOUT_MS = 30_000
 /**
  * An honest node asks one other now and then: a host of a thousand shards its bootstrap once a second, a `get` ten times in
  * all. This is what any address is sure of in a flood (`BUSY_SHARE` of swarm/dht/datagram-limit); whoever asks as fast
@@ -37,24 +37,23 @@ interface Service {
   readonly work: () => Promise<boolean>
 }
 
+type FloodEvent = { readonly event: 'under way' } | { readonly event: 'ended'; readonly sent: number }
+
 interface Flood {
   /** Ends it; gives how much it has sent. */
   readonly stop: () => Promise<number>
 }
 
 /** Resolves when the flood is under way. */
-async function startFlood(kind: string, port: number, infoHash = ''): Promise<Flood> {
+async function startFlood(t: TestContext, kind: string, port: number, infoHash = ''): Promise<Flood> {
   const script = join(import.meta.dirname, '../helpers/flood.ts')
-  const child = spawn('nice', ['-n', '19', process.execPath, script, kind, String(port), infoHash], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const said = async (): Promise<string> => String((await lines.next()).value)
-  assert.equal(await said(), 'under way', kind)
+  const args = ['-n', '19', process.execPath, script, kind, String(port), infoHash]
+  const child = startProcess<FloodEvent>(t, 'nice', args)
+  await child.waitForEvent('under way', { timeoutMs: START_TIMEOUT_MS })
   return {
     stop: async () => {
-      child.kill('SIGTERM')
-      return Number(await said())
+      await child.stop()
+      return (await child.waitForEvent('ended', { timeoutMs: START_TIMEOUT_MS })).sent
     },
   }
 }
@@ -72,7 +71,7 @@ interface Outcome {
   readonly text: string
 }
 
-async function compare(kind: string, service: Service, infoHash?: string): Promise<Outcome> {
+async function compare(t: TestContext, kind: string, service: Service, infoHash?: string): Promise<Outcome> {
   const ratios: number[] = []
   const rates: string[] = []
   let [sent, floodedMs] = [0, 0]
@@ -81,7 +80,7 @@ async function compare(kind: string, service: Service, infoHash?: string): Promi
   let peak = before
   for (let pair = 0; pair < PAIRS; pair++) {
     const quiet = await rateOf(service)
-    const flood = await startFlood(kind, service.port, infoHash)
+    const flood = await startFlood(t, kind, service.port, infoHash)
     const begun = performance.now()
     const flooded = await rateOf(service)
     peak = Math.max(peak, rssOf(service.pid))
@@ -90,7 +89,7 @@ async function compare(kind: string, service: Service, infoHash?: string): Promi
     ratios.push(flooded / quiet)
     rates.push(`${quiet.toFixed(0)}/${flooded.toFixed(0)}`)
   }
-  const ratio = ratios.sort((a, b) => a - b)[Math.floor(PAIRS / 2)]!
+  const ratio = median(ratios)
   assert.ok(peak - before < MAX_GROWTH_BYTES, `${kind}: grew by ${peak - before} bytes`)
   const perSecond = (sent * 1_000) / floodedMs
   const growth = `${((peak - before) / 1024 ** 2).toFixed(0)} MB more`
@@ -137,7 +136,7 @@ async function wireService(t: TestContext): Promise<Service & { readonly infoHas
 async function webService(t: TestContext): Promise<Service> {
   const script = join(import.meta.dirname, '../helpers/web-process.ts')
   const child = startProcess<{ event: string; port: number }>(t, process.execPath, [script])
-  const { port } = await child.waitForEvent('listening', { timeoutMs: 30_000 })
+  const { port } = await child.waitForEvent('listening', { timeoutMs: START_TIMEOUT_MS })
   const work = async (): Promise<boolean> =>
     ask('/api/status', { port }).then(
       ({ status }) => status === 200,
@@ -150,7 +149,7 @@ soak('floods', { minutes: 5 }, async (t, { report }) => {
   const wire = await wireService(t)
   const outcomes: Record<string, Outcome> = {}
   const flood = async (kind: string, service: Service, infoHash?: string): Promise<void> => {
-    outcomes[kind] = await compare(kind, service, infoHash)
+    outcomes[kind] = await compare(t, kind, service, infoHash)
     report({ [kind]: outcomes[kind].text })
   }
   await flood('queries', await dhtService(t))

@@ -18,6 +18,7 @@ soak('fuzz', { minutes: 20 }, async (t, { seed, hasTime, report }) => {
     const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...files], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
+      signal: t.signal, // it ends with this test, if that takes too long
     })
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

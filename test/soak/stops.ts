@@ -1,5 +1,4 @@
 /** Every command, stopped at hundreds of moments. */
-
 import { STOPPABLES, stopOnce, stopWorld } from '../faults/stops.ts'
 import { Random } from '../helpers/random.ts'
 import { soak } from '../helpers/soak.ts'

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { peersNamedBy } from '../helpers/dht-peers.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import {
   assertGot,
   freeUdpPort,
   type Host,
   PATIENCE_MS,
-  peersNamedBy,
   runGet,
   scratchFolder,
   startBootstrap,

@@ -1,10 +1,11 @@
 /** aria2, by its command line. */
 import { join } from 'node:path'
+import { program } from '../../helpers/requirements.ts'
+import { freeTcpPort } from '../../helpers/swarm.ts'
 import { withTracker } from '../files.ts'
 import { MeasuredProcess } from '../processes.ts'
 import { type Client, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { freePort, untilListening } from './ports.ts'
-import { versionOf } from './tool.ts'
+import { untilListening } from './listening.ts'
 
 const COMMON = [
   '--enable-dht=false',
@@ -18,13 +19,18 @@ const COMMON = [
 
 export const aria2: Client = {
   name: 'aria2',
-  version: () => versionOf('aria2c', ['--version'], /aria2 version ([\d.]+)/),
+  requirements: [program('aria2c')],
 
   async get({ wanted, folder, address, tracker }) {
     const torrents = await Promise.all(
       wanted.map(({ file }) => withTracker(file, tracker.url, join(folder, `${file.name}.torrent`))),
     )
-    const args = [...COMMON, `--dir=${folder}`, '--seed-time=0', `--listen-port=${await freePort(address)}`]
+    const args = [
+      ...COMMON,
+      `--dir=${folder}`,
+      '--seed-time=0',
+      `--listen-port=${await freeTcpPort(address)}`,
+    ]
     const process_ = new MeasuredProcess('aria2c', [...args, `-j${wanted.length}`, ...torrents], {
       env: { HOME: folder },
     })
@@ -36,17 +42,14 @@ export const aria2: Client = {
     }
   },
 
-  async seed({ files, folder, address }) {
-    const port = await freePort(address)
-    const [file] = files
+  async seed({ file, folder, address }) {
+    const port = await freeTcpPort(address)
     // It takes its user's word that the file is whole, as the others are made to.
-    const args = [...COMMON, `--dir=${file!.folder}`, `--listen-port=${port}`]
+    const args = [...COMMON, `--dir=${file.folder}`, `--listen-port=${port}`]
     const seeds = ['--seed-ratio=0.0', '--bt-seed-unverified=true', '--allow-overwrite=true']
-    const process_ = new MeasuredProcess(
-      'aria2c',
-      [...args, ...seeds, ...files.map(({ torrentFile }) => torrentFile)],
-      { env: { HOME: folder } },
-    )
+    const process_ = new MeasuredProcess('aria2c', [...args, ...seeds, file.torrentFile], {
+      env: { HOME: folder },
+    })
     await untilListening(address, port, () => process_.endedAt !== undefined)
     return {
       pid: process_.pid,

@@ -2,6 +2,7 @@
  * One interface for every implementation. Each is set up for its best on this work (TCP, no rate limits, no
  * discovery), and otherwise as its makers ship it.
  */
+import type { Requirement } from '../../helpers/requirements.ts'
 import type { BenchFile, Cost } from '../model.ts'
 import type { PeerAt, Tracker } from '../tracker.ts'
 
@@ -23,8 +24,8 @@ export interface GetJob {
 
 export interface Got {
   /**
-   * From the start of the process to its end, for programs that end; from the order to the client's own word that
-   * the file is whole, for programs that stay (their start is not counted).
+   * From the start of the process to its end, for command lines; to the word that all is whole, for engines in a
+   * script of ours, whose end is not theirs; from the order to that word, for daemons, whose start is not counted.
    */
   readonly tookMs: number
   /** In the order of `wanted`. */
@@ -34,7 +35,7 @@ export interface Got {
 }
 
 export interface SeedJob {
-  readonly files: readonly BenchFile[]
+  readonly file: BenchFile
   readonly folder: string
   readonly address: string
   /** The network namespace to run in, where it is not the bench's own. */
@@ -78,7 +79,6 @@ export interface Created {
   readonly tookMs: number
   readonly cost: Cost
   readonly torrentFile: string
-  readonly marks?: Readonly<Record<string, number>>
 }
 
 /** An implementation, and what it can do. */
@@ -86,8 +86,8 @@ export interface Client {
   readonly name: string
   /** Left out of `--quick`: it takes long, and is never the fastest. */
   readonly slow?: boolean
-  /** Its version; null when it is not there. */
-  version(): string | null
+  /** What must be installed for it. */
+  readonly requirements: readonly Requirement[]
   readonly get?: (job: GetJob) => Promise<Got>
   readonly seed?: (job: SeedJob) => Promise<Seeding>
   readonly join?: (job: JoinJob) => Joined

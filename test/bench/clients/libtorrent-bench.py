@@ -29,7 +29,7 @@ session = lt.session(
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,
-        # Eight downloaders of one seeder are all served; eight is its default, one more is kept for luck.
+        # Eight downloaders of one seeder are all served. Its default is eight, with those served by chance among them.
         "unchoke_slots_limit": 16,
         "allow_multiple_connections_per_ip": True,
         "alert_mask": lt.alert.category_t.status_notification

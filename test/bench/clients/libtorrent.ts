@@ -1,14 +1,12 @@
 /** libtorrent (Rasterbar), the engine of qBittorrent and Deluge, through its Python binding. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PYTHON, pythonModule } from '../../helpers/requirements.ts'
 import type { BenchFile } from '../model.ts'
 import { MeasuredProcess } from '../processes.ts'
 import type { PeerAt } from '../tracker.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { versionOf } from './tool.ts'
 
-/** Debian's python3-libtorrent belongs to the system's Python, which need not be the first in PATH. */
-const PYTHON = '/usr/bin/python3'
 const SCRIPT = fileURLToPath(new URL('libtorrent-bench.py', import.meta.url))
 
 interface Torrent {
@@ -37,7 +35,7 @@ function start(
 
 export const libtorrent: Client = {
   name: 'libtorrent',
-  version: () => versionOf(PYTHON, ['-c', 'import libtorrent; print(libtorrent.__version__)'], /(\d[\d.]+)/),
+  requirements: [pythonModule('python3-libtorrent', 'libtorrent')],
 
   async get({ wanted, folder, address }) {
     const torrents = wanted.map(({ file, peer }) => ({ file, peers: [peer], save: folder }))
@@ -63,9 +61,8 @@ export const libtorrent: Client = {
     }
   },
 
-  async seed({ files, address, netns }) {
-    const torrents = files.map((file) => ({ file, save: file.folder }))
-    const peer = start('seed', { host: address, port: 0 }, torrents, netns)
+  async seed({ file, address, netns }) {
+    const peer = start('seed', { host: address, port: 0 }, [{ file, save: file.folder }], netns)
     const { port } = (await peer.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
     await peer.event('ready', START_TIMEOUT_MS)
     return {

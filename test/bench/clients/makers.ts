@@ -1,19 +1,22 @@
-/** Who makes torrents, and how. Each is timed as a user would: a program from start to end, a host from order to done. */
+/**
+ * Who makes torrents, and how. Each is timed as a user would: a program from start to end, a host from order to done,
+ * a library (libtorrent) from its first call to the file.
+ */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PYTHON, program } from '../../helpers/requirements.ts'
 import { costSince, MeasuredProcess, sumCosts } from '../processes.ts'
 import { type Client, type CreateJob, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { versionOf } from './tool.ts'
+import { libtorrent } from './libtorrent.ts'
 
 const MAKER = fileURLToPath(new URL('maker.ts', import.meta.url))
-const PYTHON = '/usr/bin/python3'
 const SCRIPT = fileURLToPath(new URL('libtorrent-create.py', import.meta.url))
 
 /** A host in its own process, warm: the second file it is told of counts. */
 function inHost(name: string, how: 'pool' | 'create-torrent'): Client {
   return {
     name,
-    version: () => process.versions.node,
+    requirements: [],
     async create({ file, folder }: CreateJob) {
       const host = new MeasuredProcess(process.execPath, [MAKER, how])
       const make = async (to: string): Promise<number> => {
@@ -42,7 +45,7 @@ export const createTorrentPackage: Client = inHost('create-torrent', 'create-tor
 
 export const mktorrent: Client = {
   name: 'mktorrent',
-  version: () => versionOf('mktorrent', ['-h'], /mktorrent ([\d.]+)/),
+  requirements: [program('mktorrent')],
   async create({ file, folder }) {
     const torrentFile = join(folder, 'made.torrent')
     const args = ['-t', '2', '-l', String(Math.log2(file.pieceLength)), '-o', torrentFile, file.path]
@@ -55,7 +58,7 @@ export const mktorrent: Client = {
 /** mktorrent and OpenSSL at the same time: what one would type for the same two results. */
 export const mktorrentAndSha256: Client = {
   name: 'mktorrent & openssl sha256',
-  version: () => mktorrent.version() && versionOf('openssl', ['version'], /OpenSSL ([\d.]+)/),
+  requirements: [...mktorrent.requirements, program('openssl')],
   async create(job) {
     const startedAt = performance.now()
     const sha256 = new MeasuredProcess('openssl', ['dgst', '-sha256', job.file.path])
@@ -67,7 +70,7 @@ export const mktorrentAndSha256: Client = {
 
 export const libtorrentCreating: Client = {
   name: 'libtorrent',
-  version: () => versionOf(PYTHON, ['-c', 'import libtorrent; print(libtorrent.__version__)'], /(\d[\d.]+)/),
+  requirements: libtorrent.requirements,
   async create({ file, folder }) {
     const torrentFile = join(folder, 'made.torrent')
     const process_ = new MeasuredProcess(PYTHON, [SCRIPT, file.path, String(file.pieceLength), torrentFile])

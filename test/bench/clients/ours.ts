@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path'
 import { programPath } from '../../helpers/program.ts'
 import { MeasuredProcess } from '../processes.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { versionOf } from './tool.ts'
 
 /** Nobody listens at the discard port: the swarm of the bench is told its peers. */
 const NO_BOOTSTRAP_PORT = 9
@@ -23,7 +22,7 @@ export function startOurs(
 
 export const ours: Client = {
   name: 'gguf-swarm',
-  version: () => versionOf(process.execPath, [programPath(), '--version'], /(\d+\.\d+\.\d+)/),
+  requirements: [],
 
   async get({ wanted, folder, address }) {
     const out = join(folder, 'got')
@@ -68,21 +67,15 @@ export const ours: Client = {
     }
   },
 
-  async seed({ files, folder, address, netns }) {
-    // Kept from sample to sample, beside the shards: a host that starts again hashes nothing.
-    const home = join(dirname(files[0]!.folder), 'host')
+  async seed({ file, folder, address, netns }) {
+    // Kept from sample to sample, beside the shard: a host that starts again hashes nothing.
+    const home = join(dirname(file.folder), 'host')
     await mkdir(home, { recursive: true })
     const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(folder, 'torrents')]
-    const root = files.length === 1 ? files[0]!.folder : dirname(files[0]!.folder)
     const ports = ['--port', '0', '--dht-port', '0']
-    const host = startOurs(['seed', root, ...ports, ...folders], address, undefined, netns)
+    const host = startOurs(['seed', file.folder, ...ports, ...folders], address, undefined, netns)
     const listening = await host.event('listening', START_TIMEOUT_MS)
-    for (const { infoHash } of files) {
-      await host.event(
-        (event) => event.event === 'seeding' && event['infoHash'] === infoHash,
-        START_TIMEOUT_MS,
-      )
-    }
+    await host.event('seeding', START_TIMEOUT_MS)
     return {
       pid: host.pid,
       peer: { host: address, port: Number(listening['port']) },

@@ -2,11 +2,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { program } from '../../helpers/requirements.ts'
+import { freeTcpPort } from '../../helpers/swarm.ts'
 import { until } from '../../helpers/until.ts'
 import { costSince, MeasuredProcess } from '../processes.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { freePort } from './ports.ts'
-import { versionOf } from './tool.ts'
 
 const POLL_MS = 20
 const ADD_PEERS_MS = 1_000
@@ -34,13 +34,13 @@ const FAILED = new Set(['error', 'missingFiles'])
 export const qbittorrent: Client = {
   name: 'qBittorrent',
   slow: true,
-  version: () => versionOf('qbittorrent-nox', ['--version'], /qBittorrent v([\d.]+)/),
+  requirements: [program('qbittorrent-nox')],
 
   async get({ wanted, folder, address }) {
-    const webPort = await freePort('127.0.0.1')
+    const webPort = await freeTcpPort('127.0.0.1')
     await mkdir(join(folder, 'qBittorrent', 'config'), { recursive: true })
     const config = join(folder, 'qBittorrent', 'config', 'qBittorrent.conf')
-    await writeFile(config, settings(await freePort(address), webPort))
+    await writeFile(config, settings(await freeTcpPort(address), webPort))
     const args = [`--profile=${folder}`, `--webui-port=${webPort}`]
     const daemon = new MeasuredProcess('qbittorrent-nox', args, { env: { HOME: folder } })
     const call = async (path: string, form?: FormData | URLSearchParams): Promise<string> => {

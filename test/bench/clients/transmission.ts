@@ -2,12 +2,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { program } from '../../helpers/requirements.ts'
+import { freeTcpPort } from '../../helpers/swarm.ts'
 import { until } from '../../helpers/until.ts'
 import { withTracker } from '../files.ts'
 import { costSince, MeasuredProcess } from '../processes.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
-import { freePort } from './ports.ts'
-import { versionOf } from './tool.ts'
 
 /** Often enough to lose a hundredth of a transfer, rarely enough to cost nothing. */
 const POLL_MS = 20
@@ -25,7 +25,7 @@ async function startDaemon(
   folder: string,
   address: string,
 ): Promise<{ daemon: MeasuredProcess; call: Call }> {
-  const rpcPort = await freePort('127.0.0.1')
+  const rpcPort = await freeTcpPort('127.0.0.1')
   const settings = {
     'bind-address-ipv4': address,
     'cache-size-mb': 64,
@@ -36,7 +36,7 @@ async function startDaemon(
     'port-forwarding-enabled': false,
     encryption: 0,
     preallocation: 0,
-    'peer-port': await freePort(address),
+    'peer-port': await freeTcpPort(address),
     'rpc-port': rpcPort,
     'rpc-bind-address': '127.0.0.1',
     'rpc-host-whitelist-enabled': false,
@@ -71,7 +71,7 @@ async function startDaemon(
 export const transmission: Client = {
   name: 'Transmission',
   slow: true,
-  version: () => versionOf('transmission-daemon', ['--version'], /transmission-daemon ([\d.]+)/),
+  requirements: [program('transmission-daemon')],
 
   async get({ wanted, folder, address, tracker }) {
     const { daemon, call } = await startDaemon(folder, address)

@@ -1,17 +1,15 @@
 /** Stock WebTorrent, the version this program is built on. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MeasuredProcess } from '../processes.ts'
 import { type Client, START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from './client.ts'
 
 const SCRIPT = fileURLToPath(new URL('webtorrent-peer.js', import.meta.url))
-const MANIFEST = new URL('../../../node_modules/webtorrent/package.json', import.meta.url)
 
 export const webtorrent: Client = {
   name: 'webtorrent',
   slow: true,
-  version: () => (JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string }).version,
+  requirements: [],
 
   async get({ wanted, folder }) {
     const torrents = wanted.map(({ file, peer }) => ({
@@ -30,8 +28,8 @@ export const webtorrent: Client = {
     }
   },
 
-  async seed({ files, address }) {
-    const torrents = files.map(({ torrentFile, folder }) => ({ torrentFile, save: folder }))
+  async seed({ file, address }) {
+    const torrents = [{ torrentFile: file.torrentFile, save: file.folder }]
     const peer = new MeasuredProcess(process.execPath, [SCRIPT, JSON.stringify({ mode: 'seed', torrents })])
     const { port } = (await peer.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
     await peer.event('ready', START_TIMEOUT_MS)

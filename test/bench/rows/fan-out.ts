@@ -8,6 +8,7 @@ import { ours } from '../clients/ours.ts'
 import { assertSameBytes, makeFile } from '../files.ts'
 import {
   type Bench,
+  type BenchFile,
   type Contender,
   type Cost,
   nothing,
@@ -42,7 +43,8 @@ export const fanOut: Row = {
   async prepare(bench: Bench): Promise<ReadyRow> {
     if (process.getuid?.() !== 0) return nothing('network namespaces need root')
     const file = await makeFile(await bench.folder('fan-out'), 0, BYTES)
-    const scope = new Scope()
+    await using undo = new AsyncDisposableStack()
+    const scope = undo.use(new Scope())
     const network = testNetwork(scope.context)
     const [seederAt, ...gettersAt] = Array.from({ length: GETTERS + 1 }, (_, index) =>
       network.host(`p${index}`),
@@ -59,16 +61,17 @@ export const fanOut: Row = {
         return sample
       },
     })
+    const kept = undo.move()
     return {
       contenders: there.map(contender),
       missing,
-      [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
     }
   },
 }
 
 interface FanOut {
-  readonly file: Awaited<ReturnType<typeof makeFile>>
+  readonly file: BenchFile
   readonly folder: string
   readonly seederAt: Host
   readonly gettersAt: readonly Host[]
@@ -77,7 +80,7 @@ interface FanOut {
 /** The seeder says nothing until all downloaders are up: what is timed is the swarm, not the start of processes. */
 async function fanOutOnce(client: Client, { file, folder, seederAt, gettersAt }: FanOut): Promise<Sample> {
   const { address, netns } = seederAt
-  const seeder = await client.seed!({ files: [file], folder, address, netns })
+  const seeder = await client.seed!({ file, folder, address, netns })
   const at = gettersAt.map(({ address }) => ({ host: address, port: PORT }))
   process.kill(seeder.pid, 'SIGSTOP')
   const getters = gettersAt.map(({ netns }, index) =>
@@ -89,6 +92,8 @@ async function fanOutOnce(client: Client, { file, folder, seederAt, gettersAt }:
       peers: [seeder.peer, ...at.filter((_, other) => other !== index)],
     }),
   )
+  // A downloader that fails before it is awaited must not end the bench.
+  for (const { whole, up } of getters) for (const promise of [whole, up]) promise.catch(() => undefined)
   try {
     await Promise.all(getters.map(({ up }) => up))
     await delay(MEET_MS)
@@ -108,11 +113,11 @@ async function fanOutOnce(client: Client, { file, folder, seederAt, gettersAt }:
     }
   } finally {
     process.kill(seeder.pid, 'SIGCONT')
-    for (const { whole, up } of getters) for (const promise of [whole, up]) promise.catch(() => undefined)
     await Promise.all([seeder, ...getters].map((one) => one.stop()))
   }
 }
 
+/** Of one downloader; its peak is that of the largest. */
 function mean(costs: readonly Cost[]): Cost {
   return {
     cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0) / costs.length,

@@ -24,7 +24,7 @@ export const get: Row = {
   async prepare(bench: Bench): Promise<ReadyRow> {
     const file = await bench.file()
     const seeder = await libtorrent.seed!({
-      files: [file],
+      file,
       folder: await bench.folder('seed'),
       address: bench.address,
     })

@@ -9,6 +9,7 @@ import type { ClientKind } from '../../helpers/clients/client.ts'
 import { libtorrent } from '../../helpers/clients/libtorrent.ts'
 import { transmission } from '../../helpers/clients/transmission.ts'
 import { type Host, testNetwork } from '../../helpers/netns.ts'
+import { lacking } from '../../helpers/requirements.ts'
 import { START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import { startOurs } from '../clients/ours.ts'
 import { assertSameBytes, makeFile } from '../files.ts'
@@ -35,9 +36,10 @@ export const magnets: readonly Row[] = [libtorrent, transmission].map(magnetRow)
 
 async function prepare(kind: ClientKind, bench: Bench): Promise<ReadyRow> {
   if (process.getuid?.() !== 0) return nothing('network namespaces need root')
-  const lacking = kind.requirements.filter((needed) => !needed.isThere()).map(({ name }) => name)
-  if (lacking.length > 0) return nothing(`${lacking.join(', ')} is not installed`)
-  const scope = new Scope()
+  const absent = lacking(kind.requirements)
+  if (absent.length > 0) return nothing(`${absent.join(', ')} is not installed`)
+  await using undo = new AsyncDisposableStack()
+  const scope = undo.use(new Scope())
   const network = testNetwork(scope.context)
   const home = await bench.folder('magnets')
   const [ours, theirs] = [await makeFiles(bench, 'ours', 0), await makeFiles(bench, 'theirs', 100)]
@@ -46,8 +48,9 @@ async function prepare(kind: ClientKind, bench: Bench): Promise<ReadyRow> {
   const bootstrap = `${at.address}:${BOOTSTRAP_PORT}`
   const orders = ['bootstrap', '--port', `${BOOTSTRAP_PORT}`, '--state-dir', join(home, 'bootstrap')]
   const bootstrapNode = startOurs(orders, at.address, null, at.netns)
+  undo.defer(() => bootstrapNode.stop())
   await bootstrapNode.event('listening', START_TIMEOUT_MS)
-  const stopHost = await startHost(network.host('ours'), { files: ours, home, bootstrap })
+  await startHost(undo, network.host('ours'), { files: ours, home, bootstrap })
   const start = async (host: string) => {
     const folder = await bench.folder(host)
     const { setUp } = recipeOf(kind.recipe, { bootstrap: parsePeerAddress(bootstrap)!, magnet: '' })
@@ -73,14 +76,11 @@ async function prepare(kind: ClientKind, bench: Bench): Promise<ReadyRow> {
       return { value: tookMs / 1000, sides: {}, bytes: 0 }
     },
   })
+  const kept = undo.move()
   return {
     contenders: [contender('gguf-swarm', ours), contender(kind.name, theirs)],
     missing: [],
-    async [Symbol.asyncDispose]() {
-      await stopHost()
-      await bootstrapNode.stop()
-      await scope[Symbol.asyncDispose]()
-    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }
 
@@ -99,17 +99,18 @@ interface Hosted {
 
 /** Resolves when the DHT knows that the host has them all. */
 async function startHost(
+  undo: AsyncDisposableStack,
   { address, netns }: Host,
   { files, home, bootstrap }: Hosted,
-): Promise<() => Promise<void>> {
+): Promise<void> {
   const folders = ['--state-dir', join(home, 'state'), '--torrents-dir', join(home, 'torrents')]
   const ports = ['--port', '6881', '--dht-port', '6882']
   const root = join(files[0]!.folder, '..')
   const host = startOurs(['seed', root, ...ports, ...folders], address, bootstrap, netns)
+  undo.defer(() => host.stop())
   for (const { infoHash } of files) {
     const isKnown = ({ event, ...about }: { event: string; [key: string]: unknown }): boolean =>
       event === 'announced' && about['infoHash'] === infoHash && Number(about['nodes']) > 0
     await host.event(isKnown, START_TIMEOUT_MS)
   }
-  return () => host.stop()
 }

@@ -1,10 +1,12 @@
 /** `memory-seed` and `memory-get`: what very large shards take, at first and later on. */
-import { execFileSync } from 'node:child_process'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SmallDisk } from '../../helpers/small-disk.ts'
 import { START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import { startOurs } from '../clients/ours.ts'
 import { type Bench, nothing, type ReadyRow, type Row, type Sample } from '../model.ts'
 import { costSince, type MeasuredProcess, residentBytes } from '../processes.ts'
+import { Scope } from '../scope.ts'
 import { makeShelf, type Shelf } from '../shelf.ts'
 import { startPull } from './pull.ts'
 import { startOnShelf } from './restart.ts'
@@ -103,8 +105,8 @@ export const memoryGet: Row = {
     const { torrentFile } = (await host.event('seeding', START_TIMEOUT_MS)) as unknown as {
       torrentFile: string
     }
-    const out = await bench.folder('promised')
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=60G', 'tmpfs', out])
+    const scope = new Scope()
+    const { path: out } = await SmallDisk.mount(scope.context, await bench.folder('promised'), '60G')
     let round = 0
     const run = async (): Promise<Sample> => {
       const folder = join(out, String(++round))
@@ -129,7 +131,7 @@ export const memoryGet: Row = {
         }
       } finally {
         await get.stop()
-        execFileSync('rm', ['-rf', folder])
+        await rm(folder, { recursive: true, force: true })
       }
     }
     return {
@@ -137,7 +139,7 @@ export const memoryGet: Row = {
       missing: [],
       async [Symbol.asyncDispose]() {
         await host.stop()
-        execFileSync('umount', [out])
+        await scope[Symbol.asyncDispose]()
       },
     }
   },

@@ -26,7 +26,7 @@ export const modelRow: Row = {
     const tracker = await Tracker.start(bench.address)
     for (const file of files) {
       const folder = await bench.folder('seed')
-      const host = await libtorrent.seed!({ files: [file], folder, address: bench.address })
+      const host = await libtorrent.seed!({ file, folder, address: bench.address })
       hosts.push(host)
       tracker.set(file.infoHash, [host.peer])
     }

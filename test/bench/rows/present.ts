@@ -1,4 +1,5 @@
 /** Which of a row's implementations are there, and wanted. */
+import { lacking } from '../../helpers/requirements.ts'
 import type { Client } from '../clients/client.ts'
 import type { Bench } from '../model.ts'
 
@@ -9,10 +10,9 @@ export function present(
   const wanted = clients.filter(({ name, slow }) =>
     contenders.length === 0 ? !(quick && slow) : contenders.includes(name),
   )
+  const absent = wanted.filter(({ requirements }) => lacking(requirements).length > 0)
   return {
-    there: wanted.filter((client) => client.version() !== null),
-    missing: wanted
-      .filter((client) => client.version() === null)
-      .map(({ name }) => `${name} is not installed`),
+    there: wanted.filter((client) => !absent.includes(client)),
+    missing: absent.map(({ name }) => `${name} is not installed`),
   }
 }

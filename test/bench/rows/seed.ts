@@ -68,7 +68,7 @@ async function prepare(bench: Bench, pullers: number): Promise<ReadyRow> {
     name: client.name,
     async run({ check }): Promise<Sample> {
       const folder = await bench.folder(`seed-${client.name}`)
-      const seeding = await client.seed!({ files: [file], folder, address: bench.address })
+      const seeding = await client.seed!({ file, folder, address: bench.address })
       try {
         // Once before it counts: the first reading of a file is checked, compiled and cached.
         await pull(seeding, file, { check })

@@ -3,7 +3,7 @@
  * coordinator costs. The `web` command is the real process, with its page in a real browser; the hosts are connections
  * that speak the real protocol (members.ts). With `--own` every host has shards of its own, else all have the same.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,7 +12,9 @@ import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
 import { createKeyFile } from '../../../src/fleet/membership/fleet-key.ts'
 import type { HostStatus } from '../../../src/fleet/status.ts'
-import { MeasuredProcess, stopAll } from '../processes.ts'
+import { quantile } from '../../helpers/statistics.ts'
+import { until } from '../../helpers/until.ts'
+import { costSince, MeasuredProcess, residentBytes, stopAll } from '../processes.ts'
 import type { Order } from './members.ts'
 
 const CLI = fileURLToPath(new URL('../../../bin/gguf-swarm.js', import.meta.url))
@@ -38,12 +40,11 @@ const { values } = parseArgs({
 })
 const [hosts, shards, seconds] = [Number(values.hosts), Number(values.shards), Number(values.seconds)]
 
-const at = (times: readonly number[], share: number): number =>
-  times.toSorted((a, b) => a - b)[Math.floor((times.length - 1) * share)] ?? Number.NaN
-
-async function rssOf(pid: number): Promise<number> {
-  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kilobytes) * 1024
+/** What the coordinator shows of all hosts. */
+interface Seen {
+  readonly online: number
+  readonly copies: number
+  readonly fetching: number
 }
 
 /** The coordinator, its page, and the members. */
@@ -61,13 +62,18 @@ class Stage {
     this.members = parts.members
   }
 
-  /** Hosts online and their whole copies; the whole status would be 20 MB each time. */
-  async seen(): Promise<{ readonly online: number; readonly copies: number; readonly fetching: number }> {
+  /** Hosts online and their copies; the whole status would be 20 MB each time. */
+  async #seen(): Promise<Seen> {
     const answer = await fetch(new URL('/api/hosts', this.url))
     const { hosts: all } = (await answer.json()) as { readonly hosts: readonly HostStatus[] }
     const online = all.filter(({ state }) => state === 'online')
     const sum = (key: 'seeding' | 'fetching'): number => online.reduce((total, host) => total + host[key], 0)
     return { online: online.length, copies: sum('seeding'), fetching: sum('fetching') }
+  }
+
+  async until(what: string, check: (seen: Seen) => boolean): Promise<void> {
+    const options = { timeoutMs: PATIENCE_MS, everyMs: PAUSE_MS, what }
+    await until(async () => check(await this.#seen()), options)
   }
 
   order(order: Order): void {
@@ -105,15 +111,16 @@ class Stage {
       if (changes.length < CHANGES && this.page !== null) changes.push(await this.change())
       await delay(PAUSE_MS)
     }
-    const cpu = (this.web.cost().cpuSeconds - before.cpuSeconds) / ((performance.now() - startedAt) / 1000)
+    const { cpuSeconds } = costSince(before, this.web.cost())
+    const cpu = cpuSeconds / ((performance.now() - startedAt) / 1000)
     const measured = await this.#drawing()
     const found = {
       cpuPercent: cpu * 100,
-      rssMb: (await rssOf(this.web.pid)) / 1e6,
-      healthzMedianMs: at(answers, 0.5),
-      healthzWorstMs: at(answers, 1),
-      changeToPageMedianMs: at(changes, 0.5),
-      changeToPageWorstMs: at(changes, 1),
+      rssMb: residentBytes(this.web) / 1e6,
+      healthzMedianMs: quantile(answers, 0.5),
+      healthzWorstMs: quantile(answers, 1),
+      changeToPageMedianMs: quantile(changes, 0.5),
+      changeToPageWorstMs: quantile(changes, 1),
       ...measured,
     }
     report(title, found)
@@ -128,8 +135,8 @@ class Stage {
       const own = (entries ?? []).filter(({ name }) => name === `gguf-swarm:${kind}`)
       if (own.length === 0) continue
       const times = own.map(({ duration }) => duration)
-      found[`${kind}MedianMs`] = at(times, 0.5)
-      found[`${kind}WorstMs`] = at(times, 1)
+      found[`${kind}MedianMs`] = quantile(times, 0.5)
+      found[`${kind}WorstMs`] = quantile(times, 1)
     }
     return found
   }
@@ -155,7 +162,6 @@ async function openPage(url: string): Promise<Page | null> {
     console.error(`no page: ${CHROMIUM} cannot be started`)
     return null
   }
-  process.once('exit', () => void browser.close())
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   await page.addInitScript(() => {
     const measured: { readonly name: string; readonly duration: number }[] = []
@@ -184,7 +190,7 @@ async function setStage(folder: string): Promise<{ stage: Stage; empty: number }
   const web = new MeasuredProcess(process.execPath, [...profile, CLI, 'web', ...bind, ...ports, ...to])
   const { url } = await web.event('listening', PATIENCE_MS)
   const page = await openPage(String(url))
-  const empty = await rssOf(web.pid)
+  const empty = residentBytes(web)
   const members = []
   for (let first = 0; first < hosts; first += A_PROCESS) {
     const numbers = [first, Math.min(A_PROCESS, hosts - first), shards, values.own ? 1 : 0].map(String)
@@ -199,32 +205,24 @@ async function measure(folder: string): Promise<object> {
   const found = await Promise.all(members.map((member) => member.event('found', PATIENCE_MS)))
   const [startedAt, before] = [Math.min(...found.map((event) => event.at)), web.cost()]
   await Promise.all(members.map((member) => member.event('told', PATIENCE_MS)))
-  for (;;) {
-    const seen = await stage.seen()
-    if (seen.online === hosts && seen.copies === hosts * shards) break
-    if (performance.now() - startedAt > PATIENCE_MS) throw new Error(`seen: ${JSON.stringify(seen)}`)
-    await delay(PAUSE_MS)
-  }
+  await stage.until('all to be seen', ({ online, copies }) => online === hosts && copies === hosts * shards)
   const arrival = {
     seconds: (performance.now() - startedAt) / 1000,
-    cpuSeconds: web.cost().cpuSeconds - before.cpuSeconds,
+    cpuSeconds: costSince(before, web.cost()).cpuSeconds,
     emptyRssMb: empty / 1e6,
-    rssMb: (await rssOf(web.pid)) / 1e6,
+    rssMb: residentBytes(web) / 1e6,
   }
   report(`${hosts} hosts × ${shards} shards${values.own ? ' of their own' : ''} arrive`, arrival)
   const rest = await stage.observe('at rest')
   stage.order({ do: 'fill', on: true })
   // Each begins with a line in the log, all at the same time: what is timed must not be pushed out by them.
-  while ((await stage.seen()).fetching < hosts) await delay(PAUSE_MS)
+  await stage.until('all to fetch', ({ fetching }) => fetching >= hosts)
   const filling = await stage.observe('filling, two shards at a time on every host')
   stage.order({ do: 'fill', on: false })
   const killedAt = performance.now()
   for (const { child } of members) child.kill('SIGKILL')
   await Promise.all(members.map(({ exited }) => exited))
-  for (;;) {
-    if ((await stage.seen()).online === 0) break
-    await delay(PAUSE_MS)
-  }
+  await stage.until('all to be lost', ({ online }) => online === 0)
   const lost = { seconds: (performance.now() - killedAt) / 1000, peakRssMb: web.cost().peakRssBytes / 1e6 }
   report('all killed, seen as lost', lost)
   return { hosts, shards, own: values.own, arrival, rest, filling, lost }

@@ -17,7 +17,7 @@ import {
   type TorrentSource,
   untilOver,
 } from './client.ts'
-import { httpInside } from './http.ts'
+import { type Http, httpInside } from './http.ts'
 
 const WEB_PORT = 8080
 
@@ -51,22 +51,7 @@ export const qbittorrent: ClientKind = {
     await writeFile(join(folder, 'qBittorrent', 'config', 'qBittorrent.conf'), SETTINGS)
     const args = [`--profile=${folder}`, `--webui-port=${WEB_PORT}`]
     startProcess(t, 'qbittorrent-nox', args, { netns: host.netns, env: { HOME: folder } })
-    const http = await httpInside(t, host, WEB_PORT, folder)
-
-    async function call(path: string, form?: FormData): Promise<string> {
-      const encoded = form === undefined ? undefined : new Response(form)
-      const answer = await http(
-        `/api/v2/${path}`,
-        encoded && {
-          headers: { 'content-type': encoded.headers.get('content-type')! },
-          body: new Uint8Array(await encoded.arrayBuffer()),
-        },
-      )
-      if (answer.status !== 200 || answer.text === 'Fails.') {
-        throw new Error(`qBittorrent ${path}: ${answer.status} ${answer.text}`)
-      }
-      return answer.text
-    }
+    const call = webApi(await httpInside(t, host, WEB_PORT, folder))
 
     let added = 0
     /** Gives the category it was added in: the API does not tell the infohash of what it adds. */
@@ -119,4 +104,22 @@ export const qbittorrent: ClientKind = {
       },
     }
   },
+}
+
+/** Calls of the Web API, which give the text of its answer; a form makes it a POST. */
+function webApi(http: Http): (path: string, form?: FormData) => Promise<string> {
+  return async (path, form) => {
+    const encoded = form === undefined ? undefined : new Response(form)
+    const answer = await http(
+      `/api/v2/${path}`,
+      encoded && {
+        headers: { 'content-type': encoded.headers.get('content-type')! },
+        body: new Uint8Array(await encoded.arrayBuffer()),
+      },
+    )
+    if (answer.status !== 200 || answer.text === 'Fails.') {
+      throw new Error(`qBittorrent ${path}: ${answer.status} ${answer.text}`)
+    }
+    return answer.text
+  }
 }
