@@ -11,12 +11,13 @@ import { performance } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
 import { recipeOf } from '../../src/commands/recipes.ts'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
-import type { ClientKind, TorrentClient } from '../helpers/clients/client.ts'
+import { type ClientKind, type TorrentClient, WRITTEN_TIMEOUT_MS } from '../helpers/clients/client.ts'
 import { writeModel } from '../helpers/gguf.ts'
 import { type Host, skipWithout, testNetwork } from '../helpers/netns.ts'
 import { startCli } from '../helpers/process.ts'
 import { program } from '../helpers/requirements.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
+import { until } from '../helpers/until.ts'
 
 const MIB = 1024 * 1024
 /** A host hashes two such files and announces them in a few seconds, even beside a busy neighbour. */
@@ -119,7 +120,10 @@ class Rows {
         const path = await fetch(limitMs, t)
         const tookMs = performance.now() - start
         t.diagnostic(`${name}: ${(tookMs / 1000).toFixed(1)} s (limit ${limitMs / 1000} s)`)
-        assert.equal(await sha256Of(path), sha256, 'the bytes are those that were seeded')
+        await until(async () => (await sha256Of(path)) === sha256, {
+          timeoutMs: WRITTEN_TIMEOUT_MS,
+          what: `${path} has the bytes that were seeded`,
+        })
         assert.ok(tookMs <= limitMs, `took ${tookMs} ms of ${limitMs} ms`)
       } catch (error) {
         this.#failed.push(name)

@@ -5,11 +5,12 @@
 import { join } from 'node:path'
 import { recipeOf } from '../../../src/commands/recipes.ts'
 import { parsePeerAddress } from '../../../src/metainfo/peer-address.ts'
-import type { ClientKind } from '../../helpers/clients/client.ts'
+import { type ClientKind, WRITTEN_TIMEOUT_MS } from '../../helpers/clients/client.ts'
 import { libtorrent } from '../../helpers/clients/libtorrent.ts'
 import { transmission } from '../../helpers/clients/transmission.ts'
 import { type Host, testNetwork } from '../../helpers/netns.ts'
 import { lacking } from '../../helpers/requirements.ts'
+import { until } from '../../helpers/until.ts'
 import { START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import { startOurs } from '../clients/ours.ts'
 import { assertSameBytes, makeFile } from '../files.ts'
@@ -72,7 +73,10 @@ async function prepare(kind: ClientKind, bench: Bench): Promise<ReadyRow> {
       const magnet = `magnet:?xt=urn:btih:${file.infoHash}`
       const path = await client.download({ magnet }, { timeoutMs: TRANSFER_TIMEOUT_MS })
       const tookMs = performance.now() - startedAt
-      assertSameBytes(file.path, path)
+      await until(() => assertSameBytes(file.path, path) ?? true, {
+        timeoutMs: WRITTEN_TIMEOUT_MS,
+        what: `${path} is written`,
+      })
       return { value: tookMs / 1000, sides: {}, bytes: 0 }
     },
   })

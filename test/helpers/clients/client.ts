@@ -40,6 +40,8 @@ export interface ClientKind {
 export const CLIENT_START_TIMEOUT_MS = 20_000
 /** How long a client may take to check a file of some 64 MB that it is to seed. */
 export const CLIENT_CHECK_TIMEOUT_MS = 30_000
+/** libtorrent says that it has all when all is checked, while its last blocks are still on their way into the file. */
+export const WRITTEN_TIMEOUT_MS = 10_000
 /** How often a client is asked how far it is: rarely enough to leave the processor to the transfer. */
 const POLL_MS = 250
 
