@@ -4,12 +4,13 @@ import { test } from 'node:test'
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
 import { Blame } from '../../src/swarm/lane/blame.ts'
+import { Haves } from '../../src/swarm/lane/haves.ts'
 import { LanePeer } from '../../src/swarm/lane/lane-peer.ts'
 import { PieceBuffers } from '../../src/swarm/lane/piece-buffers.ts'
 import { PieceOrder } from '../../src/swarm/lane/piece-order.ts'
 import { Pieces } from '../../src/swarm/lane/pieces.ts'
 import { until } from '../helpers/until.ts'
-import { blockFor, liar, OFFER } from '../hostile/liar.ts'
+import { blockFor, type Liar, liar, OFFER } from '../hostile/liar.ts'
 import { connectTo, handshake, ID, type Message, message, type RawPeer, uint32 } from '../hostile/raw-peer.ts'
 import { fetchContent, makeContent, seedContent, startClient } from '../hostile/swarm-kit.ts'
 
@@ -251,4 +252,58 @@ test('a swarm of downloaders of one slow seed give each other what they have', a
     `${uploaded} bytes came from other downloaders, in ${Math.round(performance.now() - startedAt)} ms`,
   )
   assert.ok(uploaded > 4_000_000, `only ${uploaded} bytes came from other downloaders`)
+})
+
+test('who lacks a piece hears of it at once, who has it of many together', () => {
+  const told: string[] = []
+  const peer = (name: string, has: (index: number) => boolean) =>
+    ({
+      peerPieces: { get: has },
+      destroyed: false,
+      have: (index: number) => told.push(`${name} ${index}`),
+    }) as unknown as Wire
+  const [seed, half] = [peer('seed', () => true), peer('half', (index) => index < 2)]
+  const gone = Object.assign(
+    peer('gone', () => true),
+    { destroyed: true },
+  )
+  const haves = new Haves()
+  for (let index = 0; index < 4; index++) haves.tell([seed, half, gone], index)
+  assert.deepEqual(told.splice(0), ['half 2', 'half 3'])
+  haves.tellAll()
+  assert.deepEqual(told.splice(0), ['seed 0', 'seed 1', 'seed 2', 'seed 3', 'half 0', 'half 1'])
+  haves.tellAll()
+  assert.deepEqual(told, [])
+})
+
+test('each peer is told once of each piece, a seed of the same while it still sends', async (t) => {
+  const content = await makeContent(t)
+  const last = Math.ceil(content.bytes.length / content.pieceLength) - 1
+  const heldBack: Buffer[] = []
+  const client = await startClient(t)
+  const seed = await liar(t, content, OFFER, ({ id, body }, peer) => {
+    if (id !== ID.request) return
+    if (body.readUInt32BE(0) === last) heldBack.push(blockFor(content, body))
+    else peer.write(blockFor(content, body))
+  })
+  const empty = await liar(t, content, [message(ID.haveNone)], undefined, '127.0.0.3')
+  const download = await fetchContent(t, client, content, { known: true, from: [seed, empty] })
+  const told = ({ met }: Liar): readonly number[] =>
+    met.flatMap(({ messages }) =>
+      messages.filter(({ id }) => id === ID.have).map(({ body }) => body.readUInt32BE(0)),
+    )
+  const allBut = (count: number): readonly number[] =>
+    Array.from({ length: last + 1 - count }, (_, index) => index)
+  const untilTold = async (peer: Liar, pieces: readonly number[]): Promise<void> => {
+    await until(() => told(peer).length >= pieces.length, { timeoutMs: 30_000, what: `${pieces} are told` })
+    assert.deepEqual(
+      [...told(peer)].sort((a, b) => a - b),
+      pieces,
+    )
+  }
+  await untilTold(seed, allBut(1))
+  await untilTold(empty, allBut(1))
+  for (const block of heldBack) seed.met.at(-1)!.write(block)
+  assert.ok((await download.done(30_000)).equals(content.bytes))
+  await untilTold(empty, allBut(0))
 })

@@ -262,6 +262,7 @@ export class Lane {
   #look(): void {
     const now = performance.now()
     const slept = this.#sleep.slept(now)
+    this.#pieces.haves.tellAll()
     for (const peer of [...this.#peers.values()]) {
       peer.look(now)
       if (slept) peer.heardAt = now // what it sent meanwhile is yet to be read

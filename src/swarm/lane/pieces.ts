@@ -7,6 +7,7 @@ import { BLOCK_BYTES } from '../seeding/frames.ts'
 import { ActivePiece } from './active-piece.ts'
 import type { Blame, JudgedPiece } from './blame.ts'
 import { WrongPiece } from './download-store.ts'
+import { Haves } from './haves.ts'
 import type { LanePeer } from './lane-peer.ts'
 import type { PieceBuffers } from './piece-buffers.ts'
 import { PieceOrder } from './piece-order.ts'
@@ -21,6 +22,7 @@ export class Pieces {
   /** Called when a piece is on disk or was wrong: there is room for another. */
   readonly #onRoom: () => void
   readonly order: PieceOrder
+  readonly haves = new Haves()
   readonly #active = new Map<number, ActivePiece>()
   /** Those of the active ones that have blocks nobody is asked for. */
   readonly #open = new Set<ActivePiece>()
@@ -80,6 +82,7 @@ export class Pieces {
 
   stop(): void {
     this.#stopped = true
+    this.haves.tellAll()
     for (const { buffer } of this.#active.values()) this.#buffers.give(buffer)
     this.#active.clear()
     this.#open.clear()
@@ -140,7 +143,7 @@ export class Pieces {
     this.#give(piece)
     this.order.arrived(index)
     torrent._markVerified(index)
-    for (const wire of torrent.wires) wire.have(index)
+    this.haves.tell(torrent.wires, index)
     if (this.order.left === 0) torrent._checkDone()
     this.#onRoom()
   }
