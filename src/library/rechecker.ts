@@ -88,6 +88,7 @@ export class Rechecker implements AsyncDisposable {
   #stopping: Promise<void> | undefined
   #readAfter = 0
   #savedAt = performance.now()
+  #buffer: Buffer | undefined
 
   private constructor(options: RecheckOptions, position: Position) {
     this.#options = options
@@ -193,7 +194,8 @@ export class Rechecker implements AsyncDisposable {
   async #hashPiece(file: FileHandle, { length, pieceLength }: ShardFile, piece: number): Promise<Uint8Array> {
     const digest = createHash('sha1')
     const end = Math.min(length, (piece + 1) * pieceLength)
-    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, pieceLength))
+    this.#buffer ??= Buffer.allocUnsafeSlow(READ_BYTES) // kept: one for each piece would be collected every few seconds
+    const buffer = this.#buffer
     for (let at = piece * pieceLength; at < end && !this.#stop.signal.aborted; ) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at)
       if (bytesRead === 0) break // cut short: the check after this says so
