@@ -240,12 +240,6 @@ export function benchCpuSeconds(): number {
   return costOfTree(process.pid).cpuSeconds
 }
 
-/** Memory that a process has now. */
-export function residentBytes({ pid }: MeasuredProcess): number {
-  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kilobytes ?? 0) * 1024
-}
-
 /** CPU seconds that the whole machine was busy so far, time stolen by its neighbours included. */
 export function machineCpuSeconds(): number {
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n')

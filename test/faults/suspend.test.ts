@@ -19,7 +19,7 @@ test('downloads go on after their process, their host and the bootstrap slept', 
   // All of them: a machine that was closed and opened again.
   await suspend([trio.get, trio.host, trio.bootstrap], ASLEEP_MS)
   await trio.arrives()
-  await trio.again(t)
+  await trio.again()
 })
 
 test('a time of day that jumps forwards and back changes nothing', {
@@ -35,5 +35,5 @@ test('a time of day that jumps forwards and back changes nothing', {
   await clock.set('+400d')
   await trio.arrives()
   // Whatever the bootstrap has forgotten for its age, it is told again.
-  await trio.again(t)
+  await trio.again()
 })

@@ -28,7 +28,7 @@ export interface Trio {
   /** Waits for the end of the download, which must be whole and right. */
   arrives(): Promise<void>
   /** Fetches the shard afresh, by DHT. */
-  again(t: TestContext): Promise<void>
+  again(): Promise<void>
 }
 
 export async function startTrio(

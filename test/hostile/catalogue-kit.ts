@@ -12,12 +12,12 @@ import type { CatalogueMessage, MemberInfo } from '../../src/swarm/catalogue/cat
 import { CatalogueSession } from '../../src/swarm/catalogue/catalogue-session.ts'
 import { afterTest } from '../helpers/after-test.ts'
 import { type Fleet, type FleetOptions, startFleet } from '../helpers/fleet.ts'
+import { residentBytes } from '../helpers/resident-bytes.ts'
 import { type Cli, freeTcpPort, PATIENCE_MS } from '../helpers/swarm.ts'
 import { until } from '../helpers/until.ts'
 import { startWebCommand } from '../helpers/web-command.ts'
 import { infoOf } from '../swarm-unit/catalogue-kit.ts'
 import { extended, handshake, ID, type Message, message, RawPeer } from './raw-peer.ts'
-import { rssOf } from './seed-process.ts'
 
 /** Our number for the extension in the extended handshake. */
 const OURS = 7
@@ -61,7 +61,7 @@ export async function startAttackedFleet(t: TestContext, options: FleetOptions =
   await until(isSeen, { timeoutMs: PATIENCE_MS, what: 'the coordinator sees the host' })
   const host = { port: Number((await first!.address()).split(':')[1]), pid: first!.cli.pid }
   const coordinator = { port, pid: web.pid }
-  const before = [host, coordinator].map(({ pid }) => rssOf(pid))
+  const before = [host, coordinator].map(({ pid }) => residentBytes(pid))
   return {
     fleet,
     secret: secretOf(key),
@@ -74,7 +74,7 @@ export async function startAttackedFleet(t: TestContext, options: FleetOptions =
     assertWell: async (maxGrowthBytes = MAX_GROWTH_BYTES) => {
       await until(isSeen, { timeoutMs: 30_000, what: 'the honest host is still seen' })
       for (const [index, { pid }] of [host, coordinator].entries()) {
-        const growth = rssOf(pid) - before[index]!
+        const growth = residentBytes(pid) - before[index]!
         t.diagnostic(`${index === 0 ? 'host' : 'coordinator'}: ${Math.round(growth / 1e6)} MB more`)
         assert.ok(growth < maxGrowthBytes, `process ${pid} grew by ${growth} bytes`)
       }

@@ -1,5 +1,4 @@
 /** A `gguf-swarm seed` process with one small shard, whose memory can be looked at from outside. */
-import { readFileSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -35,10 +34,4 @@ export async function seedProcess(t: TestContext): Promise<SeedProcess> {
     content: { ...metainfo, bytes: await readFile(path), path, folder },
     ended: () => ended,
   }
-}
-
-/** Resident memory of a process in bytes (Linux). */
-export function rssOf(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kilobytes) * 1024
 }

@@ -7,9 +7,10 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import bencode from 'bencode'
 import { TEST_SEED } from '../helpers/random.ts'
+import { residentBytes } from '../helpers/resident-bytes.ts'
 import { SeededBytes } from '../helpers/seeded-bytes.ts'
 import { extended, ID, meet, message, type RawPeer, uint32 } from './raw-peer.ts'
-import { rssOf, seedProcess } from './seed-process.ts'
+import { seedProcess } from './seed-process.ts'
 import { fetchContent, startClient } from './swarm-kit.ts'
 
 const CONNECTIONS = 50
@@ -70,7 +71,7 @@ test('a storm of random messages on 50 connections', { timeout: 90_000 }, async 
   const random = new SeededBytes(TEST_SEED)
   const host = await seedProcess(t)
   const { port, content } = host
-  const before = rssOf(host.pid)
+  const before = residentBytes(host.pid)
   let peak = before
   let connections = 0
   let messages = 0
@@ -79,7 +80,7 @@ test('a storm of random messages on 50 connections', { timeout: 90_000 }, async 
     connections += peers.length
     // Each has a choice of its own, as how far the others are is not for the seed to say.
     await Promise.all(peers.map((peer) => rage(peer, new SeededBytes(random.nextUint32()))))
-    peak = Math.max(peak, rssOf(host.pid))
+    peak = Math.max(peak, residentBytes(host.pid))
     for (const peer of peers) peer.socket.destroy()
   }
   async function rage(peer: RawPeer, own: SeededBytes): Promise<void> {
@@ -92,7 +93,7 @@ test('a storm of random messages on 50 connections', { timeout: 90_000 }, async 
   const fetched = await fetchContent(t, client, content, { from: [{ host: '127.0.0.1', port }] })
   assert.ok((await fetched.done()).equals(await readFile(content.path)), label)
   assert.equal(host.ended(), false, label)
-  const growth = Math.max(peak, rssOf(host.pid)) - before
+  const growth = Math.max(peak, residentBytes(host.pid)) - before
   t.diagnostic(`${messages} messages were sent, the process grew by ${Math.round(growth / 1024 / 1024)} MB`)
   assert.ok(growth < MAX_GROWTH_BYTES, `${label}: grew by ${growth} bytes`)
 })

@@ -8,10 +8,10 @@ import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { targetOf } from '../fuzz/target-process.ts'
 import { startProcess } from '../helpers/process.ts'
+import { residentBytes } from '../helpers/resident-bytes.ts'
 import { soak } from '../helpers/soak.ts'
 import { median } from '../helpers/statistics.ts'
 import { rawNode } from '../hostile/krpc.ts'
-import { rssOf } from '../hostile/seed-process.ts'
 import { fetchContent, makeContent, startClient } from '../hostile/swarm-kit.ts'
 import { ask } from '../web/clients.ts'
 
@@ -76,14 +76,14 @@ async function compare(t: TestContext, kind: string, service: Service, infoHash?
   const rates: string[] = []
   let [sent, floodedMs] = [0, 0]
   await service.work()
-  const before = rssOf(service.pid)
+  const before = residentBytes(service.pid)
   let peak = before
   for (let pair = 0; pair < PAIRS; pair++) {
     const quiet = await rateOf(service)
     const flood = await startFlood(t, kind, service.port, infoHash)
     const begun = performance.now()
     const flooded = await rateOf(service)
-    peak = Math.max(peak, rssOf(service.pid))
+    peak = Math.max(peak, residentBytes(service.pid))
     floodedMs += performance.now() - begun
     sent += await flood.stop()
     ratios.push(flooded / quiet)

@@ -22,6 +22,6 @@ soak('sleep', { minutes: 15 }, async (t, { report }) => {
   // One alone, while nobody fetches: it is found and serves when it is back.
   for (const sleeper of [bootstrap, host]) {
     await sleep(sleeper)
-    await trio.again(t)
+    await trio.again()
   }
 })

@@ -1,7 +1,7 @@
 /**
  * Who is told of a piece (`have`, BEP 3), and when. Those that lack it hear of it at once. Those that have it, as every
  * seed does, only see from it how far we are: they hear of many pieces together. One message a piece woke a seeder for
- * each, which cost both sides a tenth of their CPU time.
+ * each, which cost a twentieth of all CPU time.
  */
 import type Wire from 'bittorrent-protocol'
 

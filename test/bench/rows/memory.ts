@@ -1,11 +1,12 @@
 /** `memory-seed` and `memory-get`: what very large shards take, at first and later on. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { residentBytes } from '../../helpers/resident-bytes.ts'
 import { SmallDisk } from '../../helpers/small-disk.ts'
 import { START_TIMEOUT_MS, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import { startOurs } from '../clients/ours.ts'
 import { type Bench, nothing, type ReadyRow, type Row, type Sample } from '../model.ts'
-import { costSince, type MeasuredProcess, residentBytes } from '../processes.ts'
+import { costSince, type MeasuredProcess } from '../processes.ts'
 import { Scope } from '../scope.ts'
 import { makeShelf, type Shelf } from '../shelf.ts'
 import { startPull } from './pull.ts'
@@ -41,10 +42,10 @@ export const memorySeed: Row = {
       try {
         const { port } = (await host.event('listening', START_TIMEOUT_MS)) as unknown as { port: number }
         const before = host.cost()
-        const idle = residentBytes(host)
+        const idle = residentBytes(host.pid)
         const startedAt = performance.now()
         const first = await pullFromEach(shelf, { host: bench.address, port })
-        const atFirst = residentBytes(host)
+        const atFirst = residentBytes(host.pid)
         const second = await pullFromEach(shelf, { host: bench.address, port })
         const seconds = (performance.now() - startedAt) / 1000
         const bytes = 2 * PEERS * PULLED_BYTES
@@ -56,7 +57,7 @@ export const memorySeed: Row = {
           marks: {
             'MB before': idle / 1e6,
             'MB at first': atFirst / 1e6,
-            'MB at the end': residentBytes(host) / 1e6,
+            'MB at the end': residentBytes(host.pid) / 1e6,
             'MB/s': bytes / 1e6 / seconds,
             'slowest to fastest': Math.min(fairness(first), fairness(second)),
           },
@@ -114,9 +115,9 @@ export const memoryGet: Row = {
       const get = startOurs(['get', torrentFile, '--out', folder, '--peer', peer], bench.address)
       try {
         await get.event('metadata', START_TIMEOUT_MS)
-        const idle = residentBytes(get)
+        const idle = residentBytes(get.pid)
         const early = await fetched(get, EARLY_BYTES)
-        const atFirst = residentBytes(get)
+        const atFirst = residentBytes(get.pid)
         const late = await fetched(get, LATE_BYTES)
         return {
           value: get.cost().peakRssBytes / 1e6,
@@ -125,7 +126,7 @@ export const memoryGet: Row = {
           marks: {
             'MB before': idle / 1e6,
             'MB at first': atFirst / 1e6,
-            'MB at the end': residentBytes(get) / 1e6,
+            'MB at the end': residentBytes(get.pid) / 1e6,
             'MB/s': (LATE_BYTES - EARLY_BYTES) / 1e3 / (late - early),
           },
         }

@@ -12,9 +12,10 @@ import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
 import { createKeyFile } from '../../../src/fleet/membership/fleet-key.ts'
 import type { HostStatus } from '../../../src/fleet/status.ts'
+import { residentBytes } from '../../helpers/resident-bytes.ts'
 import { quantile } from '../../helpers/statistics.ts'
 import { until } from '../../helpers/until.ts'
-import { costSince, MeasuredProcess, residentBytes, stopAll } from '../processes.ts'
+import { costSince, MeasuredProcess, stopAll } from '../processes.ts'
 import type { Order } from './members.ts'
 
 const CLI = fileURLToPath(new URL('../../../bin/gguf-swarm.js', import.meta.url))
@@ -116,7 +117,7 @@ class Stage {
     const measured = await this.#drawing()
     const found = {
       cpuPercent: cpu * 100,
-      rssMb: residentBytes(this.web) / 1e6,
+      rssMb: residentBytes(this.web.pid) / 1e6,
       healthzMedianMs: quantile(answers, 0.5),
       healthzWorstMs: quantile(answers, 1),
       changeToPageMedianMs: quantile(changes, 0.5),
@@ -190,7 +191,7 @@ async function setStage(folder: string): Promise<{ stage: Stage; empty: number }
   const web = new MeasuredProcess(process.execPath, [...profile, CLI, 'web', ...bind, ...ports, ...to])
   const { url } = await web.event('listening', PATIENCE_MS)
   const page = await openPage(String(url))
-  const empty = residentBytes(web)
+  const empty = residentBytes(web.pid)
   const members = []
   for (let first = 0; first < hosts; first += A_PROCESS) {
     const numbers = [first, Math.min(A_PROCESS, hosts - first), shards, values.own ? 1 : 0].map(String)
@@ -210,7 +211,7 @@ async function measure(folder: string): Promise<object> {
     seconds: (performance.now() - startedAt) / 1000,
     cpuSeconds: costSince(before, web.cost()).cpuSeconds,
     emptyRssMb: empty / 1e6,
-    rssMb: residentBytes(web) / 1e6,
+    rssMb: residentBytes(web.pid) / 1e6,
   }
   report(`${hosts} hosts × ${shards} shards${values.own ? ' of their own' : ''} arrive`, arrival)
   const rest = await stage.observe('at rest')
