@@ -1,6 +1,9 @@
 /** Writes the values of a GGUF file, byte by byte. */
 
-/** Value types of GGUF metadata; the index is the number in the file. */
+/**
+ * Value types of GGUF metadata; the index is the number in the file. Not taken from the reader that is tested with it: a
+ * wrong number there would be right here.
+ */
 export const VALUE_TYPES = [
   'u8',
   'i8',
