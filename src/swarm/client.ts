@@ -19,6 +19,7 @@ import { NoStore } from './no-store.ts'
 import { RateMeter } from './rate-meter.ts'
 import { InPlaceStore, inPlaceStoreOf, type ServedFile } from './seeding/in-place-store.ts'
 import { seededTorrent } from './seeding/seeded-torrent.ts'
+import { Suggestions } from './seeding/suggestions.ts'
 import { type Served, serveFrames } from './seeding/upload-queue.ts'
 import { WindowCache } from './seeding/window-cache.ts'
 import { statsOf, type TorrentStats } from './torrent-stats.ts'
@@ -251,10 +252,11 @@ export class SwarmClient implements AsyncDisposable {
   ): SwarmTorrent {
     setEncryptedName(torrent, infoHash)
     torrent.on('error', (error) => onFailed(asError(error)))
+    const suggestions = new Suggestions(torrent, () => !policy.hasMetSeeds)
     torrent.on('wire', (wire) => {
       wire.on('upload', (bytes: number) => this.#uploaded.add(bytes))
       wire.on('download', (bytes: number) => this.#downloaded.add(bytes))
-      serveFrames(wire, { source, isGone: () => torrent.destroyed })
+      serveFrames(wire, { source, suggestions, isGone: () => torrent.destroyed })
       guardMetadata(wire, {
         infoHash,
         isOurs: (bytes) => bytes === torrent.torrentFile,
@@ -286,13 +288,9 @@ export class SwarmClient implements AsyncDisposable {
       ban: (wire) => policy.ban(wire),
       onBytes: (bytes) => this.#downloaded.add(bytes),
     })
-    const early: PeerAddress[] = []
-    torrent.once('infoHash', () => {
-      for (const peer of early.splice(0)) policy.dial(peer)
-    })
     return {
       infoHash,
-      dial: (peer) => (torrent.infoHash ? policy.dial(peer) : void early.push(peer)),
+      dial: (peer) => policy.dial(peer),
       stats: () => statsOf(torrent, policy.banned),
       remove: () => removeTorrent(torrent),
     }

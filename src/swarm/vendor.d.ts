@@ -44,6 +44,8 @@ declare module 'bittorrent-protocol' {
     reject(index: number, offset: number, length: number): void
     unchoke(): void
     interested(): void
+    /** Throws without `hasFast` (BEP 6). */
+    suggest(index: number): void
     /** Fails after `setTimeout`, when it is rejected (BEP 6), choked, or the wire closes. */
     request(
       index: number,

@@ -13,12 +13,19 @@ const MAX_WINDOW = 1_024
 const MIN_WINDOW = 4
 /** A peer that does not say how many requests it queues (`reqq`, BEP 10) keeps 250 at least, as libtorrent assumes. */
 const USUAL_QUEUE = 250
-/** So much of a peer's rate is under way: round trips of this length cost nothing. */
-const WINDOW_SECONDS = 1
+/**
+ * So much of a peer's rate is under way beyond a round trip: enough that it is never idle between two of our batches.
+ * All of it is what a download waits for at its end, when there is nothing left to ask others for.
+ */
+const WINDOW_SECONDS = 0.3
 /** Rates are measured from here on; until then the window grows with every block. */
 const MEASURED_AFTER_MS = 500
 /** Requests are sent in batches: one write for at least so much of the window. */
 const BATCH_SHARE = 4
+/** Pieces that a peer proposed (BEP 6) and that were not begun yet; more are not kept. */
+const MAX_SUGGESTED = 64
+/** A peer that proposed nothing for so long has nothing left to propose. */
+const GUIDING_MS = 1_000
 /** A piece that was refused (BEP 6) is not asked of the same peer again for a while. */
 const AVOID_MS = 1_000
 
@@ -33,6 +40,8 @@ export class LanePeer {
     null
   /** It was asked, and nothing came for too long: what it was asked for is anybody's. */
   isSilent = false
+  /** It had nothing to ask for when so much had changed ({@link Pieces.changes}); looking again costs more than a block. */
+  emptyAt: number | null = null
   /** It is to be asked for more at the end of this turn of the event loop. */
   isFillDue = false
   #window = FIRST_WINDOW
@@ -40,9 +49,14 @@ export class LanePeer {
   #receivedSinceLook = 0
   #lookedAt = performance.now()
   #firstBlockAt = 0
+  /** When it was asked for something while it had nothing else to answer; 0 once that came. */
+  #askedIdleAt = 0
+  #roundTripMs = Number.POSITIVE_INFINITY
   /** The pieces it is counted for, unless it has all of them. */
   #counted: Uint8Array | null = null
   #avoided = new Map<number, number>()
+  #suggested: number[] = []
+  #suggestedAt = Number.NEGATIVE_INFINITY
   /** When something was last heard from it, or it was first asked. */
   heardAt = performance.now()
 
@@ -74,9 +88,17 @@ export class LanePeer {
     return (this.asked.size * BLOCK_BYTES) / Math.max(this.#rate, 1)
   }
 
+  /** It was asked for something, and had nothing to answer until now. */
+  askedIdle(now: number): void {
+    this.heardAt = now
+    this.#askedIdleAt = now
+  }
+
   /** A block came. */
   received(bytes: number, now: number): void {
     if (this.#firstBlockAt === 0) this.#firstBlockAt = now
+    if (this.#askedIdleAt > 0) this.#roundTripMs = Math.min(this.#roundTripMs, now - this.#askedIdleAt)
+    this.#askedIdleAt = 0
     this.heardAt = now
     this.isSilent = false
     this.#receivedSinceLook += bytes
@@ -123,6 +145,22 @@ export class LanePeer {
     order.countPiece(index)
   }
 
+  /** The peer proposes a piece (BEP 6). */
+  suggest(index: number, now: number): void {
+    this.#suggestedAt = now
+    if (this.#suggested.length < MAX_SUGGESTED) this.#suggested.push(index)
+  }
+
+  /** The piece that was proposed first, which is forgotten. */
+  nextSuggested(): number | undefined {
+    return this.#suggested.shift()
+  }
+
+  /** It proposes pieces, and has something to answer. */
+  get isGuiding(): boolean {
+    return this.asked.size > 0 && performance.now() - this.#suggestedAt < GUIDING_MS
+  }
+
   readonly mayAsk = (index: number): boolean => this.#avoided.size === 0 || !this.#avoided.has(index)
 
   #mostAsked(now: number): number {
@@ -131,9 +169,7 @@ export class LanePeer {
     const most = Math.min(MAX_WINDOW, queue)
     const isMeasured = this.#firstBlockAt > 0 && now - this.#firstBlockAt > MEASURED_AFTER_MS
     if (!isMeasured) return most
-    return Math.max(
-      MIN_WINDOW,
-      Math.min(most, Math.ceil((this.#rate * WINDOW_SECONDS) / BLOCK_BYTES) + MIN_WINDOW),
-    )
+    const seconds = WINDOW_SECONDS + this.#roundTripMs / 1000
+    return Math.max(MIN_WINDOW, Math.min(most, Math.ceil((this.#rate * seconds) / BLOCK_BYTES) + MIN_WINDOW))
   }
 }

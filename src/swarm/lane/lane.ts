@@ -14,6 +14,7 @@ import type { PieceBuffers } from './piece-buffers.ts'
 import { Pieces } from './pieces.ts'
 import { cancelMessage, requestMessages, type WantedBlock } from './requests.ts'
 import { SleepWatch } from './sleep.ts'
+import { takeOver } from './take-over.ts'
 
 /** How often rates are measured and silent peers noticed. */
 const LOOK_MS = 250
@@ -21,11 +22,6 @@ const LOOK_MS = 250
 const SILENT_MS = 3_000
 /** After so long it is left. */
 const LEAVE_MS = 30_000
-/** A peer that needs so many times longer than another for what it was asked for is helped, … */
-const HELP_RATIO = 2
-/** … unless it is done in no time anyway. */
-const HELP_SECONDS = 0.25
-
 /** What a lane needs. */
 export interface LaneOptions {
   readonly buffers: PieceBuffers
@@ -89,11 +85,21 @@ export class Lane {
     wire.once('close', () => this.#remove(peer))
     // With BEP 6 each request is refused by itself.
     wire.on('choke', () => wire.hasFast || this.#release(peer))
-    wire.on('unchoke', () => this.#fillSoon(peer))
+    wire.on('unchoke', () => {
+      peer.emptyAt = null
+      this.#fillSoon(peer)
+    })
     wire.on('reject', (index: number, offset: number) => this.#onReject(peer, index, offset))
+    wire.on('suggest', (index: number) => {
+      peer.suggest(index, performance.now())
+      peer.emptyAt = null
+      this.#fillSoon(peer)
+    })
     wire.on('have', (index: number) => {
       peer.countPiece(index, this.#pieces.order)
-      if (!this.#pieces.order.isHere(index)) this.#fill(peer)
+      if (!this.#pieces.order.isMissing(index)) return
+      peer.emptyAt = null
+      this.#fill(peer)
     })
     for (const event of ['bitfield', 'have-all', 'have-none']) wire.on(event, () => this.#onPieces(peer))
     this.#onPieces(peer)
@@ -113,6 +119,7 @@ export class Lane {
     if (this.#stopped) return
     peer.uncount(this.#pieces.order)
     peer.count(this.#torrent.pieces.length, this.#pieces.order)
+    peer.emptyAt = null
     this.#fill(peer)
   }
 
@@ -184,6 +191,7 @@ export class Lane {
     if (target.buffer !== piece.buffer) target.buffer.copy(piece.buffer, block * BLOCK_BYTES)
     if (piece.isShared) this.#cancelElsewhere(piece, block)
     this.#pieces.arrived(piece, block, peer)
+    if (peer.asked.size === 0) peer.emptyAt = null // it may help others from now on
     this.#fill(peer)
   }
 
@@ -217,7 +225,7 @@ export class Lane {
   /** Asks the peer for as much as it should be asked for. */
   #fill(peer: LanePeer): void {
     const room = peer.mayBeAsked && !this.#stopped ? peer.room : 0
-    if (room === 0) return
+    if (room === 0 || peer.emptyAt === this.#pieces.changes) return
     const wanted: WantedBlock[] = []
     while (wanted.length < room) {
       const piece = this.#pieces.next(peer)
@@ -229,33 +237,15 @@ export class Lane {
         wanted.push({ piece, block })
       }
     }
-    if (wanted.length === 0) this.#help(peer, room, wanted)
-    if (wanted.length === 0) return
-    if (peer.asked.size === wanted.length) peer.heardAt = performance.now() // it had nothing to answer until now
-    peer.wire._push(requestMessages(wanted))
-  }
-
-  /** There is nothing left to ask for: takes over what slower peers were asked for last. */
-  #help(peer: LanePeer, room: number, wanted: WantedBlock[]): void {
-    for (const other of this.#peers.values()) {
-      if (other === peer || !this.#isSlower(other, peer)) continue
-      for (const key of [...other.asked.keys()].reverse()) {
-        if (wanted.length >= room) return
-        const piece = other.asked.get(key)!
-        const block = blockOfKey(key)
-        if (piece.isSolo || peer.asked.has(key) || !piece.isAsked(block)) continue
-        if (!peer.has(piece.index) || !peer.mayAsk(piece.index)) continue
-        piece.isShared = true
-        peer.asked.set(key, piece)
-        wanted.push({ piece, block })
-      }
+    if (wanted.length === 0 && this.#pieces.isAllBegun) {
+      wanted.push(...takeOver(peer, { from: this.#peers.values(), room }))
     }
-  }
-
-  #isSlower(other: LanePeer, peer: LanePeer): boolean {
-    if (other.asked.size === 0) return false
-    const needed = (other.asked.size * BLOCK_BYTES) / Math.max(peer.rate, 1)
-    return other.secondsLeft > HELP_RATIO * needed + HELP_SECONDS
+    if (wanted.length === 0) {
+      peer.emptyAt = this.#pieces.changes
+      return
+    }
+    if (peer.asked.size === wanted.length) peer.askedIdle(performance.now())
+    peer.wire._push(requestMessages(wanted))
   }
 
   /** Measures, gives what silent peers were asked for to others, leaves those that stay silent. */
@@ -265,6 +255,7 @@ export class Lane {
     this.#pieces.haves.tellAll()
     for (const peer of [...this.#peers.values()]) {
       peer.look(now)
+      peer.emptyAt = null
       if (slept) peer.heardAt = now // what it sent meanwhile is yet to be read
       if (peer.asked.size === 0) continue
       const silentMs = now - peer.heardAt

@@ -3,7 +3,7 @@
  * download, and a file that is no GGUF is refused before the rest is fetched. When others download too: the header,
  * then what fewest peers have. Among equals, each peer is asked in sequence as long as that lasts, and then somewhere else
  * by chance: whoever went on at the next piece that nobody has would fetch what another is about to have, and stay at its
- * heels.
+ * heels. A seed that proposes pieces (BEP 6) knows better: it is asked for those, and for what others have already.
  */
 import { randomInt } from 'node:crypto'
 
@@ -17,6 +17,10 @@ const HERE = 2
 /** What is asked of a peer to choose for it. */
 export interface PieceHolder {
   has(index: number): boolean
+  /** Takes the next of the pieces that it proposes to be asked for (BEP 6). */
+  nextSuggested(): number | undefined
+  /** What it did not propose, and nobody else has, was proposed to others. */
+  readonly isGuiding: boolean
 }
 
 export class PieceOrder {
@@ -52,8 +56,9 @@ export class PieceOrder {
     return this.#missing
   }
 
-  isHere(index: number): boolean {
-    return this.#states[index] === HERE
+  /** Is it yet to be begun? */
+  isMissing(index: number): boolean {
+    return this.#states[index] === MISSING
   }
 
   /** Begins the best piece that the peer has and `mayAsk`; -1 when there is none. */
@@ -100,6 +105,11 @@ export class PieceOrder {
     const mayBegin = (index: number): boolean =>
       this.#states[index] === MISSING && peer.has(index) && mayAsk(index)
     if (mayBegin(0)) return 0
+    for (let index = peer.nextSuggested(); index !== undefined; index = peer.nextSuggested()) {
+      // What others have by now comes from them.
+      if (mayBegin(index) && this.#holders[index] === 0) return index
+    }
+    if (peer.isGuiding) return this.#rarest(peer, (index) => this.#holders[index]! > 0 && mayBegin(index))
     return this.#counted === 0 ? this.#first(mayBegin) : this.#rarest(peer, mayBegin)
   }
 

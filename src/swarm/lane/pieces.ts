@@ -30,6 +30,9 @@ export class Pieces {
   readonly #solo = new Set<number>()
   /** Buffers taken: of active pieces, and of those being written. */
   #held = 0
+  /** There was no memory for another piece. */
+  #isFull = false
+  #changes = 0
   #stopped = false
 
   constructor(torrent: Torrent, buffers: PieceBuffers, blame: Blame, onRoom: () => void) {
@@ -38,6 +41,16 @@ export class Pieces {
     this.#blame = blame
     this.#onRoom = onRoom
     this.order = new PieceOrder(torrent.pieces.length, (index) => torrent.bitfield?.get(index) === true)
+  }
+
+  /** Rises when there may be something to ask for again, of a peer for which there was nothing. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** No piece can be begun with anybody. */
+  get isAllBegun(): boolean {
+    return this.order.missing === 0 || this.#isFull
   }
 
   /** A piece with blocks to ask this peer for: its own, one left by another, a new one, one to help with. */
@@ -59,6 +72,7 @@ export class Pieces {
   release(piece: ActivePiece, block: number): void {
     if (this.#active.get(piece.index) !== piece) return
     piece.release(block)
+    this.#changes++
     if (piece.free > 0) this.#open.add(piece)
     // Its owner has asked for all of it and gone on to another: whoever comes next may take it over.
     if (!piece.isSolo && piece.owner?.own !== piece) piece.owner = null
@@ -68,6 +82,7 @@ export class Pieces {
   disown(piece: ActivePiece, peer: LanePeer): boolean {
     if (piece.owner !== peer || this.#active.get(piece.index) !== piece) return false
     piece.owner = null
+    this.#changes++
     if (!piece.isSolo) return false
     piece.reset()
     this.#open.add(piece)
@@ -100,6 +115,7 @@ export class Pieces {
     if (this.order.missing === 0 || this.#stopped) return null
     const { pieceLength, length } = this.#torrent
     const buffer = this.#buffers.take(pieceLength, this.#held < SURE_PIECES)
+    this.#isFull = buffer === null
     if (buffer === null) return null
     const index = this.order.begin(peer, peer.mayAsk)
     if (index < 0) {
@@ -151,6 +167,7 @@ export class Pieces {
   #wrong(piece: ActivePiece): void {
     if (new Set(piece.senders).size > 1) this.#solo.add(piece.index)
     this.order.putBack(piece.index)
+    this.#changes++
     this.#blame.failed(judged(piece))
     this.#give(piece)
     this.#onRoom()
@@ -159,6 +176,8 @@ export class Pieces {
   #give({ buffer }: ActivePiece): void {
     this.#held--
     this.#buffers.give(buffer)
+    if (this.#isFull) this.#changes++
+    this.#isFull = false
     if (this.#stopped) this.#buffers.trim()
   }
 }

@@ -10,20 +10,13 @@ import type Wire from 'bittorrent-protocol'
 import { sendsInPlace, unsentBytes } from '../wire/unsent.ts'
 import { type FrameLayout, HEAD_BYTES } from './frames.ts'
 import { RequestQueue } from './request-queue.ts'
+import type { Suggestions } from './suggestions.ts'
+import { MIN_UNSENT_BYTES, UploadRoom } from './upload-room.ts'
 
 /** What we tell peers (`reqq`, BEP 10): requests they may have outstanding. libtorrent's own default. */
 export const REQUEST_QUEUE_LENGTH = 500
 /** More outstanding requests than this cannot be an honest peer that read our `reqq`. */
 const MAX_QUEUED_REQUESTS: number = 4 * REQUEST_QUEUE_LENGTH
-/**
- * Answered and being answered, but not yet sent, of one peer: 2 MiB are several reads from disk under way at
- * once, without which each waits for the one before it (45 instead of 100 MB/s to libtorrent).
- */
-const MAX_UNSENT_BYTES: number = 2 * 1024 * 1024
-/** The same of all peers together, shared out evenly: a peer of 16 has half a window under way; … */
-const MAX_TOTAL_UNSENT_BYTES: number = 8 * 1024 * 1024
-/** … but each has room for 16 blocks, however many they are. */
-const MIN_UNSENT_BYTES: number = 16 * 16 * 1024
 /** Longer blocks are refused by every client (BEP 3 names 16 KiB, some ask for up to 128 KiB). */
 const MAX_BLOCK_BYTES: number = 128 * 1024
 /** What is less than half of its window is copied: it must not keep all of that in memory until it is sent. */
@@ -54,6 +47,8 @@ export type RequestProblem = 'malformed' | 'flooding'
 export interface Served {
   /** Where its blocks come from, as soon as that is known; undefined for one that the engine serves itself. */
   readonly source: () => FrameSource | undefined
+  /** What its peers are proposed to ask for. */
+  readonly suggestions: Suggestions
   /** It has ended: the engine would answer from a store that is no more, and fail. */
   readonly isGone: () => boolean
 }
@@ -63,13 +58,14 @@ const torrents = new WeakMap<Wire, Served>()
 /** Tells whose blocks this wire asks for. */
 export function serveFrames(wire: Wire, served: Served): void {
   torrents.set(wire, served)
+  served.suggestions.add(wire)
 }
 
 /** Makes all wires queue; `refuse` is told of requests that no honest peer would send. */
 export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: RequestProblem) => void): void {
   const { _onRequest, _onCancel, _pull } = prototype
   const uploads = new WeakMap<Wire, Upload>()
-  const unsent = new Unsent()
+  const unsent = new UploadRoom()
 
   function uploadOf(wire: Wire): Upload {
     const known = uploads.get(wire)
@@ -99,6 +95,7 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
       return
     }
     upload.add(piece, offset, length)
+    torrents.get(this)?.suggestions.asked(this, piece)
   }
 
   prototype._onCancel = function (this: Wire, piece, offset, length) {
@@ -123,7 +120,7 @@ export function queueUploads(prototype: Wire, refuse: (wire: Wire, problem: Requ
 /** What one peer has asked for. */
 class Upload {
   readonly #wire: Wire
-  readonly #unsent: Unsent
+  readonly #unsent: UploadRoom
   /** The engine's way to answer. */
   readonly #answer: (piece: number, offset: number, length: number) => void
   readonly queue = new RequestQueue()
@@ -135,7 +132,11 @@ class Upload {
   /** The window that the next answer waits for. */
   #loading: number | null = null
 
-  constructor(wire: Wire, unsent: Unsent, answer: (piece: number, offset: number, length: number) => void) {
+  constructor(
+    wire: Wire,
+    unsent: UploadRoom,
+    answer: (piece: number, offset: number, length: number) => void,
+  ) {
     this.#wire = wire
     this.#unsent = unsent
     this.#answer = answer
@@ -274,25 +275,5 @@ class Upload {
     for (const next of ahead) {
       if (source.mayReadAhead) source.load(next).catch(() => undefined) // told when its turn comes
     }
-  }
-}
-
-/** Bytes that wait in memory for the sockets of peers. */
-class Unsent {
-  /** Peers for which something waits. */
-  readonly #waiting = new Set<Wire>()
-
-  /** How many bytes more may be on their way to this peer. */
-  room(wire: Wire): number {
-    let bytes = unsentBytes(wire)
-    for (const { length } of wire.peerRequests) bytes += length
-    if (bytes > 0) this.#waiting.add(wire)
-    else this.#waiting.delete(wire)
-    const share = MAX_TOTAL_UNSENT_BYTES / (this.#waiting.size + 1)
-    return Math.max(MIN_UNSENT_BYTES, Math.min(MAX_UNSENT_BYTES, share)) - bytes
-  }
-
-  forget(wire: Wire): void {
-    this.#waiting.delete(wire)
   }
 }

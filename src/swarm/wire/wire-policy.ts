@@ -52,6 +52,9 @@ export interface PolicyContext {
 /** A map that forgets its oldest entry when it is full. */
 class Remembered<V> {
   readonly #entries = new Map<string, V>()
+  get size(): number {
+    return this.#entries.size
+  }
   get(key: string): V | undefined {
     return this.#entries.get(key)
   }
@@ -77,6 +80,8 @@ export class WirePolicy {
   readonly #bannedWires = new WeakSet<Wire>()
   /** How to greet those that came before the metadata, for as long as they stay. */
   readonly #greetings = new Map<Wire, () => void>()
+  /** Peers heard of before the engine took the torrent in. */
+  readonly #early: PeerAddress[] = []
   #banned = 0
 
   constructor(torrent: Torrent, context: PolicyContext) {
@@ -84,6 +89,9 @@ export class WirePolicy {
     this.#context = context
     this.#chooseDials()
     torrent.on('wire', (wire: Wire, address?: string) => this.#onWire(wire, address))
+    torrent.once('infoHash', () => {
+      for (const peer of this.#early.splice(0)) this.dial(peer)
+    })
     torrent.once('ready', () => {
       for (const greet of this.#greetings.values()) setImmediate(greet)
       this.#greetings.clear()
@@ -96,6 +104,10 @@ export class WirePolicy {
   /** Connects to a peer heard of, unless that is pointless: ourselves, or a seed while we are one. */
   dial({ host, port }: PeerAddress): void {
     const torrent = this.#torrent
+    if (!torrent.infoHash) {
+      this.#early.push({ host, port })
+      return
+    }
     // Where not everybody is allowed, a name is looked up before it is judged, and not once more to connect.
     if (this.#context.allowed !== undefined && isIP(host) === 0) {
       void resolveAddress({ host, port }).then(
@@ -108,6 +120,11 @@ export class WirePolicy {
   /** Connections left so far because of wrong data. */
   get banned(): number {
     return this.#banned
+  }
+
+  /** Did it ever meet another seed, while it was one itself? */
+  get hasMetSeeds(): boolean {
+    return this.#seeds.size > 0
   }
 
   /**
