@@ -69,6 +69,27 @@ test('a seed proposes to each of several downloaders other pieces, in sequence',
   assert.ok(again! < AHEAD && again !== 3, `${again} was given to the first, and nobody has it`)
 })
 
+test('a seed that knows of another begins anywhere: both from the first on would send everything twice', async (t) => {
+  const { content, client } = await seeding(t)
+  const other = await startClient(t)
+  seedContent(other, content).dial({ host: '127.0.0.1', port: client.port })
+  const starts: number[] = []
+  // In turns, as when the two have met cannot be seen from outside.
+  await until(
+    async () => {
+      const peers = [
+        await downloader(t, client.port, content),
+        await downloader(t, client.port, content),
+      ] as const
+      await until(() => suggested(peers[0]).length > 0, { timeoutMs: 30_000, what: 'proposals' })
+      starts.push(suggested(peers[0])[0]!)
+      for (const { socket } of peers) socket.destroy()
+      return starts.some((start) => start > 0)
+    },
+    { timeoutMs: 30_000, what: 'a beginning at another piece than the first' },
+  )
+})
+
 test('without the fast extension nothing is proposed: the peer would have to hang up', async (t) => {
   const { content, client } = await seeding(t)
   const noFast = Buffer.from('0000000000100000', 'hex')
