@@ -87,7 +87,9 @@ class Thread {
   constructor(url: URL, onEnd: () => void) {
     this.#onEnd = onEnd
     this.#worker = startWorker(url)
-    this.#worker.on('message', (reply: ReadBackReply) => this.#onReply(reply))
+    this.#worker.on('message', (replies: readonly ReadBackReply[]) => {
+      for (const reply of replies) this.#onReply(reply)
+    })
     this.#worker.on('error', (error) => this.#ended(error))
     this.#worker.on('exit', (code) => this.#ended(new Error(`its thread ended with code ${code}`)))
     this.#rest()

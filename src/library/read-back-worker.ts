@@ -2,7 +2,7 @@
  * The thread that writes downloads and reads them back, a piece at a time, and goes on with the SHA-256 of the files, a
  * piece of each in turn, while nothing comes.
  */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { messageOf, systemCode } from '../errors.ts'
 import type { HashedResult } from './hash-bytes.ts'
 import { ReadBack, type ReadBackJob } from './read-back.ts'
@@ -22,11 +22,24 @@ export type ReadBackReply =
 
 const files = new Map<number, ReadBack>()
 let isTurnDue = false
+const MAX_REPLIES = 8
+const replies: ReadBackReply[] = []
 
-parentPort?.on('message', (order: ReadBackOrder) => {
-  guarded(order.id, () => obey(order))
+parentPort?.on('message', (first: ReadBackOrder) => {
+  for (let order: ReadBackOrder | undefined = first; order !== undefined; order = waitingOrder()) {
+    const { id } = order
+    const current = order
+    guarded(id, () => obey(current))
+    if (replies.length >= MAX_REPLIES) sendReplies()
+  }
+  sendReplies()
   planTurn()
 })
+
+/** What came meanwhile, without a turn of the event loop for each. */
+function waitingOrder(): ReadBackOrder | undefined {
+  return parentPort === null ? undefined : receiveMessageOnPort(parentPort)?.message
+}
 
 function obey(order: ReadBackOrder): void {
   const { id } = order
@@ -52,6 +65,7 @@ function planTurn(): void {
   setImmediate(() => {
     isTurnDue = false
     for (const [id, file] of [...files]) guarded(id, () => goOn(id, file))
+    sendReplies()
     planTurn()
   })
 }
@@ -80,5 +94,9 @@ function forget(id: number): void {
 }
 
 function reply(message: ReadBackReply): void {
-  parentPort?.postMessage(message)
+  replies.push(message)
+}
+
+function sendReplies(): void {
+  if (replies.length > 0) parentPort?.postMessage(replies.splice(0))
 }

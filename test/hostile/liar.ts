@@ -1,7 +1,17 @@
 /** A seeder made of bytes that may lie in whatever it says and sends. */
 import type { TestContext } from 'node:test'
 import type { PeerAddress } from '../../src/metainfo/peer-address.ts'
-import { handshake, ID, isPlaintext, listen, type Message, message, RawPeer, uint32 } from './raw-peer.ts'
+import {
+  type HandshakeOptions,
+  handshake,
+  ID,
+  isPlaintext,
+  listen,
+  type Message,
+  message,
+  RawPeer,
+  uint32,
+} from './raw-peer.ts'
 import type { Content } from './swarm-kit.ts'
 
 export interface Liar extends PeerAddress {
@@ -12,7 +22,7 @@ export interface Liar extends PeerAddress {
 /** A peer that shakes hands on a loopback address of its own, says `opening`, and then answers as it likes. */
 export async function liar(
   t: TestContext,
-  { infoHash }: { readonly infoHash: string },
+  about: HandshakeOptions,
   opening: readonly Buffer[],
   answer: (message: Message, peer: RawPeer) => void = () => undefined,
   address = '127.0.0.2',
@@ -25,7 +35,7 @@ export async function liar(
       met.push(peer)
       socket.once('data', (first) => {
         // Plaintext only: the first attempt, which is encrypted (MSE), is turned away.
-        if (isPlaintext(first)) peer.write(handshake({ infoHash }), ...opening)
+        if (isPlaintext(first)) peer.write(handshake(about), ...opening)
         else socket.destroy()
       })
     },

@@ -5,8 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parsePeerAddress } from '../../src/metainfo/peer-address.ts'
 import { countingRelay } from '../helpers/relay-counter.ts'
 import { until } from '../helpers/until.ts'
+import { liar } from '../hostile/liar.ts'
 import {
   connectTo,
+  extended,
   handshake,
   ID,
   isPlaintext,
@@ -118,4 +120,56 @@ test('peers that come before the metadata are not waited for one by one', async 
   for (let peers = 0; peers < 12; peers++) await meet(t, client.port, content)
   await until(() => download.torrent.stats().peers === 12, { timeoutMs: 30_000, what: '12 peers' })
   assert.deepEqual(warnings, [], 'a listener for each, which nobody takes away')
+})
+
+/** An id of our kind: the smallest of all, or the largest. */
+const ourKind = (fill: '00' | 'ff'): string => `${Buffer.from('-WW').toString('hex')}${fill.repeat(17)}`
+
+/** A peer that is dialled and dials; which of the two connections are open after a while? */
+async function connectedTwice(t: TestContext, peerId: string, address = '127.0.0.1') {
+  const content = await makeContent(t)
+  const client = await startClient(t, { bind: '0.0.0.0' })
+  const { infoHash } = content
+  const dialled = await liar(t, { infoHash, peerId }, [message(ID.haveNone)], undefined, address)
+  await fetchContent(t, client, content, { known: true, from: [dialled] })
+  await until(() => dialled.met.some(({ handshaken }) => handshaken), {
+    timeoutMs: 30_000,
+    what: 'it is dialled',
+  })
+  const dials = await connectTo(t, client.port)
+  dials.write(handshake({ infoHash, peerId }))
+  await delay(RECONNECT_SEEN_MS)
+  return {
+    dialled: dialled.met.some(({ handshaken, closed }) => handshaken && !closed),
+    dials: !dials.closed,
+  }
+}
+
+test('of two connections to one program, that of the smaller id stays', async (t) => {
+  assert.deepEqual(await connectedTwice(t, ourKind('00')), { dialled: false, dials: true })
+  assert.deepEqual(await connectedTwice(t, ourKind('ff')), { dialled: true, dials: false })
+})
+
+test('other clients choose themselves, and an id says nothing of who has it at another address', async (t) => {
+  const both = { dialled: true, dials: true }
+  assert.deepEqual(await connectedTwice(t, Buffer.from('-XX0000-abcdefabcdef').toString('hex')), both)
+  assert.deepEqual(await connectedTwice(t, ourKind('00'), '127.0.0.2'), both)
+})
+
+test('who is connected already is not dialled', async (t) => {
+  const content = await makeContent(t)
+  const client = await startClient(t)
+  const listening = await liar(t, content, [message(ID.haveNone)], undefined, '127.0.0.1')
+  const download = await fetchContent(t, client, content, { known: true })
+  const peer = await meet(t, client.port, content)
+  peer.write(extended(0, `d1:md11:ut_metadatai1ee1:pi${listening.port}ee`), message(ID.haveNone))
+  await peer.received(ID.extended)
+  await delay(100) // what was said with it is read by then
+  download.torrent.dial(listening)
+  await delay(RECONNECT_SEEN_MS)
+  assert.equal(listening.met.length, 0)
+  peer.socket.destroy()
+  await until(() => download.torrent.stats().peers === 0, { timeoutMs: 30_000, what: 'it has left' })
+  download.torrent.dial(listening)
+  await until(() => listening.met.length > 0, { timeoutMs: 30_000, what: 'it is dialled now' })
 })

@@ -26,6 +26,8 @@ const BATCH_SHARE = 4
 const MAX_SUGGESTED = 64
 /** A peer that proposed nothing for so long has nothing left to propose. */
 const GUIDING_MS = 1_000
+/** A peer with less of the window than this to answer is about to be idle, before its next proposal comes. */
+const IDLE_SHARE = 4
 /** A piece that was refused (BEP 6) is not asked of the same peer again for a while. */
 const AVOID_MS = 1_000
 
@@ -156,9 +158,9 @@ export class LanePeer {
     return this.#suggested.shift()
   }
 
-  /** It proposes pieces, and has something to answer. */
+  /** It proposes pieces, and has enough to answer until the next proposal comes. */
   get isGuiding(): boolean {
-    return this.asked.size > 0 && performance.now() - this.#suggestedAt < GUIDING_MS
+    return this.asked.size * IDLE_SHARE > this.#window && performance.now() - this.#suggestedAt < GUIDING_MS
   }
 
   readonly mayAsk = (index: number): boolean => this.#avoided.size === 0 || !this.#avoided.has(index)

@@ -6,8 +6,10 @@ import { randomInt } from 'node:crypto'
 import type Wire from 'bittorrent-protocol'
 import type { Torrent } from 'webtorrent'
 
-/** Proposed to a peer and not asked for yet, one piece at least: what comes in 80 ms of 200 Mbit/s. */
-const AHEAD_BYTES = 2 * 1024 * 1024
+/** Proposed to a peer and not asked for yet, one piece at least. The fewer, the more pieces are sent in sequence; … */
+const AHEAD_BYTES = 1024 * 1024
+/** … but what a peer gets in a long round trip, so that it never waits for a proposal. */
+const AHEAD_SECONDS = 0.25
 /** One downloader alone does best in sequence. */
 const MIN_PEERS = 2
 
@@ -73,7 +75,8 @@ export class Suggestions {
   }
 
   #propose(wire: Wire, downloader: Downloader): void {
-    const ahead = Math.max(1, Math.floor(AHEAD_BYTES / this.#torrent.pieceLength))
+    const bytes = Math.max(AHEAD_BYTES, wire.uploadSpeed() * AHEAD_SECONDS)
+    const ahead = Math.max(1, Math.floor(bytes / this.#torrent.pieceLength))
     while (downloader.open.size < ahead && !wire.destroyed) {
       const piece = this.#free()
       if (piece < 0) return

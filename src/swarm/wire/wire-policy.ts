@@ -11,6 +11,7 @@ import { isLoopback, plainAddress, resolveAddress } from '../address.ts'
 import type { AllowedPeers } from '../allowed-peers.ts'
 import { REQUEST_QUEUE_LENGTH } from '../seeding/upload-queue.ts'
 import { limitPieces } from './piece-claims.ts'
+import { isConnected, superfluous } from './second-connection.ts'
 import { wasRefused } from './wire-guard.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
@@ -43,7 +44,7 @@ export interface PolicyContext {
   readonly onDhtNode: (node: PeerAddress) => void
   /** Who may be dialled; everybody, when left out. */
   readonly allowed?: AllowedPeers | undefined
-  /** Of a torrent without content, where peers only meet: is the peer at this address connected already? */
+  /** Of a torrent without content, whose peers choose among their connections themselves: is this address connected? */
   readonly isMet?: (address: string) => boolean
   /** Runs `dial` with outgoing encryption off. */
   readonly withoutEncryption: <T>(dial: () => T) => T
@@ -153,10 +154,11 @@ export class WirePolicy {
     return ofHost >= MAX_LIARS_PER_HOST || names.some((name) => this.#liars.get(name))
   }
 
-  /** Is there no use in a connection to this address: ourselves, a liar, a flood, or a seed while we are one? */
+  /** Is there no use in dialling this address: ourselves, a liar, a flood, who is connected, or a seed while we are one? */
   #isPointless(address: string): boolean {
     const host = hostOf(address)
-    if (this.#self.get(address) || this.#isLiar(host, address) || this.#context.isMet?.(address)) return true
+    const isMet = this.#context.isMet ?? ((met) => isConnected(met, this.#torrent.wires))
+    if (this.#self.get(address) || this.#isLiar(host, address) || isMet(address)) return true
     const until = (times: Remembered<number>): number => times.get(address) ?? 0
     const now = performance.now()
     return until(this.#refused) > now || (this.#torrent.done && until(this.#seeds) > now)
@@ -185,6 +187,12 @@ export class WirePolicy {
     if (this.#isLiar(wire.remoteAddress, wire.peerId)) {
       wire.destroy()
       return
+    }
+    const second = this.#context.isMet === undefined ? superfluous(wire, torrent.wires, peerId) : null
+    if (second !== null) {
+      this.#forget(second === wire ? address : `${second.remoteAddress}:${second.remotePort}`)
+      second.destroy()
+      if (second === wire) return
     }
     wire.once('close', () => {
       this.#greetings.delete(wire)
