@@ -126,7 +126,7 @@ test('peers that come before the metadata are not waited for one by one', async 
 const ourKind = (fill: '00' | 'ff'): string => `${Buffer.from('-WW').toString('hex')}${fill.repeat(17)}`
 
 /** A peer that is dialled and dials; which of the two connections are open after a while? */
-async function connectedTwice(t: TestContext, peerId: string, address = '127.0.0.1') {
+async function connectedTwice(t: TestContext, peerId: string, { address = '127.0.0.1', laterMs = 0 } = {}) {
   const content = await makeContent(t)
   const client = await startClient(t, { bind: '0.0.0.0' })
   const { infoHash } = content
@@ -136,6 +136,7 @@ async function connectedTwice(t: TestContext, peerId: string, address = '127.0.0
     timeoutMs: 30_000,
     what: 'it is dialled',
   })
+  await delay(laterMs)
   const dials = await connectTo(t, client.port)
   dials.write(handshake({ infoHash, peerId }))
   await delay(RECONNECT_SEEN_MS)
@@ -153,7 +154,12 @@ test('of two connections to one program, that of the smaller id stays', async (t
 test('other clients choose themselves, and an id says nothing of who has it at another address', async (t) => {
   const both = { dialled: true, dials: true }
   assert.deepEqual(await connectedTwice(t, Buffer.from('-XX0000-abcdefabcdef').toString('hex')), both)
-  assert.deepEqual(await connectedTwice(t, ourKind('00'), '127.0.0.2'), both)
+  assert.deepEqual(await connectedTwice(t, ourKind('00'), { address: '127.0.0.2' }), both)
+})
+
+test('who dials later has lost the connection before, whatever its id', async (t) => {
+  const newer = { dialled: false, dials: true }
+  assert.deepEqual(await connectedTwice(t, ourKind('ff'), { laterMs: 5_500 }), newer)
 })
 
 test('who is connected already is not dialled', async (t) => {

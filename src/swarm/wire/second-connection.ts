@@ -1,7 +1,7 @@
 /**
  * Two programs that dial each other are connected twice, and the engine keeps both connections: all is told twice, and a
- * download has two slow peers where there is a fast one. Both ends give up the same one: as in a fleet, the connection
- * made by the program with the smaller id stays.
+ * download has two slow peers where there is a fast one. Both ends give up the same one: of two made at the same time,
+ * as in a fleet, the one made by the program with the smaller id stays.
  */
 import type Wire from 'bittorrent-protocol'
 import { plainAddress } from '../address.ts'
@@ -9,9 +9,19 @@ import { plainAddress } from '../address.ts'
 /** Peer ids of this engine (`-WW`), in hex. Other clients choose by rules of their own, and both connections would go. */
 const ENGINE_ID = Buffer.from('-WW').toString('hex')
 
+/**
+ * Who is connected does not dial: when a connection is so much younger than another, its maker has lost the other one,
+ * of which this end may not know yet.
+ */
+const SAME_TIME_MS = 5_000
+
+const metAt = new WeakMap<Wire, number>()
+
 /** Which of two connections to one program goes now that `wire` is there; null while there is only one. */
 export function superfluous(wire: Wire, wires: readonly Wire[], ownId: string): Wire | null {
   const { peerId, remoteAddress } = wire
+  const now = performance.now()
+  metAt.set(wire, now)
   if (!peerId.startsWith(ENGINE_ID)) return null
   // From another address it may be anybody who has heard the id.
   const other = wires.find(
@@ -22,6 +32,7 @@ export function superfluous(wire: Wire, wires: readonly Wire[], ownId: string): 
       isOurs(one) !== isOurs(wire),
   )
   if (other === undefined) return null
+  if (now - (metAt.get(other) ?? now) > SAME_TIME_MS) return other
   return isOurs(wire) === ownId < peerId ? other : wire
 }
 
