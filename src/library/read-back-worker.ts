@@ -20,16 +20,17 @@ export type ReadBackReply =
   | { readonly kind: 'result'; readonly id: number; readonly result: HashedResult }
   | { readonly kind: 'failed'; readonly id: number; readonly code: string; readonly message: string }
 
-const files = new Map<number, ReadBack>()
-let isTurnDue = false
+/** So many are told together at most: pieces that wait to be told hold memory that the next ones need. */
 const MAX_REPLIES = 8
+
+const files = new Map<number, ReadBack>()
 const replies: ReadBackReply[] = []
+let isTurnDue = false
 
 parentPort?.on('message', (first: ReadBackOrder) => {
-  for (let order: ReadBackOrder | undefined = first; order !== undefined; order = waitingOrder()) {
-    const { id } = order
-    const current = order
-    guarded(id, () => obey(current))
+  for (let next: ReadBackOrder | undefined = first; next !== undefined; next = waitingOrder()) {
+    const order = next
+    guarded(order.id, () => obey(order))
     if (replies.length >= MAX_REPLIES) sendReplies()
   }
   sendReplies()

@@ -22,6 +22,7 @@ const LOOK_MS = 250
 const SILENT_MS = 3_000
 /** After so long it is left. */
 const LEAVE_MS = 30_000
+
 /** What a lane needs. */
 export interface LaneOptions {
   readonly buffers: PieceBuffers

@@ -13,6 +13,11 @@ const AHEAD_SECONDS = 0.25
 /** One downloader alone does best in sequence. */
 const MIN_PEERS = 2
 
+/** Nobody was given the piece yet; somebody was; or was and has left, so that it waits in a list for another. */
+const FREE = 0
+const GIVEN = 1
+const RETURNED = 2
+
 /** A peer that downloads. */
 interface Downloader {
   /** Proposed, and not asked for yet. */
@@ -21,15 +26,19 @@ interface Downloader {
   readonly given: number[]
 }
 
-/** The proposals of one torrent, from when it is whole. */
+/** The proposals of one torrent, from when it is whole. What a message of a peer costs does not grow with the torrent. */
 export class Suggestions {
   readonly #torrent: Torrent
   /** Is there no other seed? Two that began at the same piece would send everything twice. */
   readonly #isAlone: () => boolean
   readonly #downloaders = new Map<Wire, Downloader>()
-  /** Marks what somebody was given; null while there are not several to share it. */
-  #given: Uint8Array | null = null
+  /** State of each piece; null until there are several to share them. */
+  #states: Uint8Array | null = null
+  /** The next piece in sequence, and how many were not reached yet. */
   #next = 0
+  #left = 0
+  /** What was given to who has left; the last one comes first. */
+  #returned: number[] = []
 
   constructor(torrent: Torrent, isAlone: () => boolean) {
     this.#torrent = torrent
@@ -46,40 +55,49 @@ export class Suggestions {
   asked(wire: Wire, piece: number): void {
     this.#join(wire) // its interest may have come before anybody listened
     const downloader = this.#downloaders.get(wire)
-    if (downloader === undefined || this.#given === null) return
+    if (downloader === undefined || this.#states === null) return
     if (downloader.open.delete(piece)) this.#propose(wire, downloader)
     else this.#give(piece, downloader)
   }
 
   #join(wire: Wire): void {
-    if (this.#downloaders.has(wire) || !this.#torrent.done || !wire.hasFast) return
-    this.#downloaders.set(wire, { open: new Set(), given: [] })
-    if (this.#downloaders.size < MIN_PEERS) return
-    this.#given ??= this.#begin()
-    for (const [each, downloader] of this.#downloaders) this.#propose(each, downloader)
+    if (this.#downloaders.has(wire) || !this.#torrent.done || !wire.hasFast || wire.destroyed) return
+    const joined = { open: new Set<number>(), given: [] }
+    this.#downloaders.set(wire, joined)
+    if (this.#states !== null) this.#propose(wire, joined)
+    else if (this.#downloaders.size >= MIN_PEERS) this.#begin()
   }
 
-  #begin(): Uint8Array {
-    const count = this.#torrent.pieces.length
-    this.#next = this.#isAlone() ? 0 : randomInt(count)
-    return new Uint8Array(count)
+  #begin(): void {
+    this.#left = this.#torrent.pieces.length
+    this.#next = this.#isAlone() ? 0 : randomInt(this.#left)
+    this.#states = new Uint8Array(this.#left)
+    for (const [wire, downloader] of this.#downloaders) this.#propose(wire, downloader)
   }
 
-  /** What it was given and did not get is for others. */
+  /** What it was given is for others. */
   #leave(wire: Wire): void {
     const left = this.#downloaders.get(wire)
     if (left === undefined) return
     this.#downloaders.delete(wire)
-    if (this.#downloaders.size < MIN_PEERS) this.#given = null
-    else for (const piece of left.given) this.#given![piece] = 0
+    if (this.#downloaders.size === 0) {
+      this.#states = null
+      this.#returned = []
+    }
+    if (this.#states === null) return
+    for (const piece of left.given.reverse()) {
+      this.#states[piece] = RETURNED
+      this.#returned.push(piece)
+    }
   }
 
   #propose(wire: Wire, downloader: Downloader): void {
+    if (this.#downloaders.size < MIN_PEERS) return
     const bytes = Math.max(AHEAD_BYTES, wire.uploadSpeed() * AHEAD_SECONDS)
     const ahead = Math.max(1, Math.floor(bytes / this.#torrent.pieceLength))
     while (downloader.open.size < ahead && !wire.destroyed) {
       const piece = this.#free()
-      if (piece < 0) return
+      if (piece === undefined) return
       this.#give(piece, downloader)
       downloader.open.add(piece)
       wire.suggest(piece)
@@ -87,20 +105,28 @@ export class Suggestions {
   }
 
   #give(piece: number, { given }: Downloader): void {
-    if (this.#given?.[piece] !== 0) return
-    this.#given[piece] = 1
+    if (this.#states?.[piece] !== FREE) return
+    this.#states[piece] = GIVEN
     given.push(piece)
   }
 
-  /** The next piece that nobody has or was given; -1 when there is none. */
-  #free(): number {
-    const given = this.#given!
-    for (let left = given.length; left > 0; left--) {
-      const piece = this.#next
-      this.#next = (piece + 1) % given.length
-      if (given[piece] === 0 && !this.#isHeld(piece)) return piece
+  /** A piece that nobody has or was given. */
+  #free(): number | undefined {
+    for (let piece = this.#take(); piece !== undefined; piece = this.#take()) {
+      if (this.#states?.[piece] === FREE && !this.#isHeld(piece)) return piece
     }
-    return -1
+    return undefined
+  }
+
+  /** Each piece once, and once more each time that it is returned. */
+  #take(): number | undefined {
+    const returned = this.#returned.pop()
+    if (returned !== undefined) this.#states![returned] = FREE
+    if (returned !== undefined || this.#left === 0) return returned
+    const piece = this.#next
+    this.#next = (piece + 1) % this.#torrent.pieces.length
+    this.#left--
+    return piece
   }
 
   #isHeld(piece: number): boolean {

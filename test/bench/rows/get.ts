@@ -11,6 +11,7 @@ import { assertSameBytes } from '../files.ts'
 import type { Bench, Contender, ReadyRow, Row } from '../model.ts'
 import { costSince } from '../processes.ts'
 import { Tracker } from '../tracker.ts'
+import { anyMoment } from './any-moment.ts'
 import { present } from './present.ts'
 import { pullOnce } from './pull.ts'
 
@@ -43,6 +44,7 @@ export const get: Row = {
       name: client.name,
       async run() {
         const folder = await bench.folder(`get-${client.name}`)
+        await anyMoment()
         const before = seeder.cost()
         const wanted = [{ file, peer: seeder.peer }]
         const got = await client.get!({ wanted, folder, address: bench.address, tracker })

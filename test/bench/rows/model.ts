@@ -8,6 +8,7 @@ import { assertSameBytes } from '../files.ts'
 import type { Bench, Contender, ReadyRow, Row } from '../model.ts'
 import { costSince, sumCosts } from '../processes.ts'
 import { Tracker } from '../tracker.ts'
+import { anyMoment } from './any-moment.ts'
 import { present } from './present.ts'
 import { pullOnce } from './pull.ts'
 
@@ -36,6 +37,7 @@ export const modelRow: Row = {
       name: client.name,
       async run() {
         const folder = await bench.folder(`model-${client.name}`)
+        await anyMoment()
         const before = hosts.map((host) => host.cost())
         const wanted = files.map((file, index) => ({ file, peer: hosts[index]!.peer }))
         const got = await client.get!({ wanted, folder, address: bench.address, tracker })

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Seeding, TRANSFER_TIMEOUT_MS } from '../clients/client.ts'
 import type { BenchFile, Contender } from '../model.ts'
 import { type BenchEvent, costSince, MeasuredProcess, sumCosts } from '../processes.ts'
+import { anyMoment } from './any-moment.ts'
 
 const PULLER = fileURLToPath(new URL('../puller.ts', import.meta.url))
 /** So many blocks in flight drew the most from every seeder; libtorrent's own limit is the same. */
@@ -48,6 +49,7 @@ export function pullOnce(
     name: 'bare puller',
     apart: true,
     async run({ check }) {
+      await anyMoment()
       const before = shards.map(({ seeding }) => seeding.cost())
       const startedAt = performance.now()
       const pulls = shards.map(({ file, seeding }) => startPull(seeding.peer, file, { check }))
