@@ -10,8 +10,8 @@ import type { PeerAddress } from '../../metainfo/peer-address.ts'
 import { isLoopback, plainAddress, resolveAddress } from '../address.ts'
 import type { AllowedPeers } from '../allowed-peers.ts'
 import { REQUEST_QUEUE_LENGTH } from '../seeding/upload-queue.ts'
+import { duplicateConnection, isConnected } from './duplicate-connection.ts'
 import { limitPieces } from './piece-claims.ts'
-import { isConnected, superfluous } from './second-connection.ts'
 import { wasRefused } from './wire-guard.ts'
 
 /** More than the engine's three reconnect attempts: a peer marked with it is not dialled again. */
@@ -188,11 +188,12 @@ export class WirePolicy {
       wire.destroy()
       return
     }
-    const second = this.#context.isMet === undefined ? superfluous(wire, torrent.wires, peerId) : null
-    if (second !== null) {
-      this.#forget(second === wire ? address : `${second.remoteAddress}:${second.remotePort}`)
-      second.destroy()
-      if (second === wire) return
+    const duplicate =
+      this.#context.isMet === undefined ? duplicateConnection(wire, torrent.wires, peerId) : null
+    if (duplicate !== null) {
+      this.#forget(duplicate === wire ? address : `${duplicate.remoteAddress}:${duplicate.remotePort}`)
+      duplicate.destroy()
+      if (duplicate === wire) return
     }
     wire.once('close', () => {
       this.#greetings.delete(wire)

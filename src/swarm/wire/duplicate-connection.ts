@@ -18,7 +18,7 @@ const SAME_TIME_MS = 5_000
 const metAt = new WeakMap<Wire, number>()
 
 /** Which of two connections to one program goes now that `wire` is there; null while there is only one. */
-export function superfluous(wire: Wire, wires: readonly Wire[], ownId: string): Wire | null {
+export function duplicateConnection(wire: Wire, wires: readonly Wire[], ownId: string): Wire | null {
   const { peerId, remoteAddress } = wire
   const now = performance.now()
   metAt.set(wire, now)
@@ -29,11 +29,11 @@ export function superfluous(wire: Wire, wires: readonly Wire[], ownId: string): 
       one !== wire &&
       one.peerId === peerId &&
       one.remoteAddress === remoteAddress &&
-      isOurs(one) !== isOurs(wire),
+      isOutgoing(one) !== isOutgoing(wire),
   )
   if (other === undefined) return null
   if (now - (metAt.get(other) ?? now) > SAME_TIME_MS) return other
-  return isOurs(wire) === ownId < peerId ? other : wire
+  return isOutgoing(wire) === ownId < peerId ? other : wire
 }
 
 /** Is there a connection to the program that listens at this address, whoever made it? */
@@ -44,4 +44,4 @@ export function isConnected(address: string, wires: readonly Wire[]): boolean {
   })
 }
 
-const isOurs = ({ type }: Wire): boolean => type.includes('Outgoing')
+const isOutgoing = ({ type }: Wire): boolean => type.includes('Outgoing')
